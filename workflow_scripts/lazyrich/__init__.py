@@ -1,0 +1,1 @@
+"""lazyrich: how much, how well and in which directions networks learn features."""

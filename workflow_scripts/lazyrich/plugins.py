@@ -1,0 +1,42 @@
+"""Registration by file: dataset ``g`` is ``lazyrich/datasets/g.py``, architecture ``a`` is ``lazyrich/models/a.py``, and so on.
+
+There is no table to edit, and so nothing that ties one member's results to another's code. A module is a member of its folder
+if it defines the folder's function; other modules of the folder are helpers.
+"""
+
+import ast
+import difflib
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+#: The function that makes a module of the folder a member.
+FUNCTION = {"datasets": "generate", "models": "build", "kernels": "compute", "metrics": "measure", "figures": "draw"}
+
+PACKAGE = Path(__file__).parent
+
+
+@cache
+def names(folder: str) -> tuple[str, ...]:
+    """The members of ``folder``, found without importing them."""
+
+    def is_member(path: Path) -> bool:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return any(isinstance(node, ast.FunctionDef) and node.name == FUNCTION[folder] for node in tree.body)
+
+    return tuple(path.stem for path in sorted((PACKAGE / folder).glob("*.py")) if is_member(path))
+
+
+def module_name(folder: str, name: str) -> str:
+    """The import name of member ``name`` of ``folder``."""
+    return f"lazyrich.{folder}.{name}"
+
+
+def load(folder: str, name: str) -> ModuleType:
+    """Import member ``name`` of ``folder``; ``ValueError`` with the nearest name if there is none."""
+    if name not in names(folder):
+        near = difflib.get_close_matches(name, names(folder), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{folder}{hint} There are: {', '.join(names(folder))}.")
+    return import_module(module_name(folder, name))
