@@ -1,0 +1,175 @@
+"""One clear message for every kind of mistake in the configuration."""
+
+# ruff: noqa: E501 - one mistake a line
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lazyrich.configuration import load
+from lazyrich.configuration_errors import SHOWN, ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = Path(__file__).parent / "example_configuration"
+
+MEMBERS = {
+    "datasets": ("staircase", "multi_index", "chain_monomial", "digits"),
+    "models": ("mlp", "cnn"),
+    "kernels": ("empirical_ntk", "conjugate_kernel"),
+    "metrics": ("test_error", "feature_learning_gap", "ntk_strength"),
+    "figures": ("learning_curves",),
+}
+
+PAPER, SMOKE = "config/experiments/paper1.yaml", "config/scales/smoke.yaml"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with a small configuration and the real schemas."""
+    shutil.copytree(EXAMPLE, tmp_path / "config")
+    (tmp_path / "config" / "schemas").symlink_to(ROOT / "config" / "schemas")
+    return tmp_path
+
+
+def edit(root: Path, name: str, old: str, new: str) -> int:
+    """Replace ``old`` in a file, in which it stands once; the line where it stood."""
+    path = root / name
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
+def problems(root: Path, overrides: dict | None = None) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(root, overrides, MEMBERS)
+    return tuple(map(str, caught.value.problems))
+
+
+# File, what to replace, by what, and what the one message says after "<file>:<line>: ".
+MISTAKES = {
+    "key": (PAPER, "optimizer: sgd", "optimzer: sgd", None, ["gap.training.optimzer: unknown key 'optimzer'; did you mean 'optimizer'? Allowed: batch"]),
+    "key far from any": (PAPER, "seeds: 3", "seeds: 3\n    zzz: 1", 22, ["experiments.gap.zzz: unknown key 'zzz'. Allowed: claims, "]),
+    "type": (PAPER, "width: 16", "width: wide", None, ["gap.model.width: 'wide' is not allowed; allowed: an integer of at least 1"]),
+    "number in quotes": (PAPER, "width: 16", 'width: "16"', None, ["'16' is not allowed (a number stands without quotes); allowed: an integer"]),
+    "boolean for a number": (PAPER, "width: 16", "width: true", None, ["model.width: true is not allowed; allowed: an integer of at least 1"]),
+    "range": (PAPER, "learning_rate: 1e-3", "learning_rate: -0.1", None, ["learning_rate: -0.1 is not allowed; allowed: a number greater than 0"]),
+    "infinity": (PAPER, "learning_rate: 1e-3", "learning_rate: 1e999", None, ["'1e999' is no finite number"]),
+    "word": (PAPER, "activation: relu", "activation: rellu", None, ["activation: 'rellu' is not allowed; did you mean 'relu'? allowed: relu, tanh,"]),
+    "anyOf": (PAPER, "batch_size: full", "batch_size: all", None, ["batch_size: 'all' is not allowed; allowed: an integer of at least 1 or full"]),
+    "labels": (PAPER, "labels: true\n      loss", "labels: false\n      loss", None, ["labels: false is not allowed; allowed: true or shuffled"]),
+    "missing key": (PAPER, "      max_steps: 10\n", "", 13, ["gap.training: the key 'max_steps' is missing (an integer of at least 1)"]),
+    "missing branch key": ("config/datasets.yaml", "    order: 3\n", "", 2, ["datasets.steps: the key 'order' is missing (an integer of at least 1)"]),
+    "null in the base": (PAPER, "width: 16", "width:", None, ["model.width: null is not allowed; allowed: an integer"]),
+    "list for a mapping": (PAPER, "{kernel: ntk}\n    metrics", "[ntk]\n    metrics", None, ["ntk_spectrum: ['ntk'] is not allowed; allowed: a mapping of kernel"]),
+    "name": (PAPER, "      ntk_spectrum:", "      ntk-spectrum:", None, ["the name 'ntk-spectrum' is not allowed; allowed: a name of lower-case letters"]),
+    "arxiv as a number": (PAPER, 'arxiv: "2507.19680"', "arxiv: 2507.19680", None, ["arxiv: 2507.1968 is not allowed; allowed: an arXiv identifier in quotes"]),
+    "head key": (PAPER, "title: A title", "titel: A title", None, ["titel: unknown key 'titel'; did you mean 'title'?"]),
+    "head section": (PAPER, "experiments:", "experimens:", None, ["experimens: unknown key 'experimens'; did you mean 'experiments'?"]),
+    "paper and file": (PAPER, "paper: paper1", "paper: paper2", None, ["paper: 'paper2' is not allowed; allowed: paper1, as the file is called"]),
+    "generator": ("config/datasets.yaml", "generator: staircase", "generator: stair", None, ["datasets.steps.generator: 'stair' is not allowed; did you mean 'staircase'?"]),
+    "other generator's key": ("config/datasets.yaml", "generator: digits", "generator: digits\n    order: 2", 11, ["unknown key 'order'. Allowed: draws, generator, probe, test, train"]),
+    "digits": ("config/datasets.yaml", "train: 1000", "train: 1400", 9, ["datasets.images: train + test + probe = 2100, but there are only 1797 points"]),
+    "order": ("config/datasets.yaml", "order: 3", "order: 7", None, ["datasets.steps.order: 7 is above the dimension 6; allowed: at most 6"]),
+    "link": ("config/datasets.yaml", "z1*z2", "z1*z7", None, ["datasets.gauss.link: z7 is not there in dimension 6; allowed: z1 to z6"]),
+    "link text": ("config/datasets.yaml", "z1 + z1*z2", "open(z1)", None, ["datasets.gauss.link: 'open(z1)' is not allowed; allowed: a polynomial in z1"]),
+    "dataset": (PAPER, "dataset: steps", "dataset: stesp", None, ["gap.dataset: unknown dataset 'stesp'; did you mean 'steps'? Allowed: gauss, images, steps"]),
+    "train size": (PAPER, "train_size: 32\n", "train_size: 65\n", None, ["train_size: 65 is more than the 64 training points of 'steps'; allowed: at most 64"]),
+    "kernel rows": (PAPER, "rows: {probe: 16}", "rows: {probe: 17}", None, ["kernels.ntk.rows.probe: 17 is more than the 16 probe points of 'steps'"]),
+    "kernel columns": (PAPER, "rows: {probe: 16}", "rows: {probe: 1}, columns: {test: 33}", None, ["33 is more than the 32 test", "is not symmetric"]),
+    "images": (PAPER, "architecture: mlp", "architecture: cnn", None, ["model.architecture: architecture 'cnn' needs image data, which 'steps' is not"]),
+    "kernel of a spectrum": (PAPER, "ntk_spectrum: {kernel: ntk}", "ntk_spectrum: {kernel: nkt}", None, ["ntk_spectrum.kernel: unknown kernel 'nkt'; did you mean 'ntk'?"]),
+    "kernel of a metric": (PAPER, "ntk_strength: {kernel: ntk}", "ntk_strength: {kernel: x}", None, ["ntk_strength.kernel: unknown kernel 'x'. Allowed: ntk"]),
+    "metric": (PAPER, "test_error: {}", "tst_error: {}", None, ["gap.metrics.tst_error: unknown key 'tst_error'; did you mean 'test_error'?"]),
+    "metric's option": (PAPER, "test_error: {}", "test_error: {layers: [0]}", None, ["metrics.test_error.layers: unknown key 'layers'. Allowed: none"]),
+    "metric without a file": (PAPER, "test_error: {}", "feature_quality: {}", None, ["no file workflow_scripts/lazyrich/metrics/feature_quality.py defines measure()"]),
+    "nothing to compare": (PAPER, "test_error: {}", "feature_learning_gap: {closed_form: false}", None, ["there is nothing to compare with; give `closed_form: true`"]),
+    "figure": (PAPER, "learning_curves:", "learning_curve:", None, ["figures/learning_curve.py defines draw(); did you mean 'learning_curves'?"]),
+    "unused key": (PAPER, "optimizer: sgd", "optimizer: sgd\n      momentum: 0.5", 18, ["training.momentum: this is read only with `optimizer: momentum`, not with 'sgd'"]),
+    "sweep key": (PAPER, "training.max_steps:", "training.max_step:", None, ["unknown key to sweep 'training.max_step'; did you mean 'training.max_steps'?"]),
+    "sweep key without its tree": (PAPER, "training.max_steps:", "max_steps:", None, ["did you mean 'training.max_steps'?"]),
+    "sweep of a mapping": (PAPER, "training.max_steps:", "training.evaluate:", None, ["unknown key to sweep 'training.evaluate'; did you mean"]),
+    "members sweep datasets": (PAPER, "{training.train_size: [8, 32]}", "{dataset: [steps, gauss]}", None, ["(members share one dataset; sweep it under runs)"]),
+    "zip": (PAPER, "[10, 20]", "[10, 20, 30]", None, ["equally long, but training.learning_rate has 2, training.max_steps has 3"]),
+    "axis twice": (PAPER, "        size:", "        rate:", None, ["the axis 'rate' stands under runs and members"]),
+    "axis called like a column": (PAPER, "        size:", "        step:", None, ["an axis cannot be called 'step', which is a column of every table"]),
+    "key set twice": (PAPER, "{training.train_size: [8, 32]}", "{training.max_steps: [8, 32]}", None, ["'training.max_steps' is set by the axis 'rate' too"]),
+    "value twice": (PAPER, "[8, 32]", "[8, 8]", None, ["size.'training.train_size'[1]: 8 stands twice"]),
+    "long names": (PAPER, "        size:", f"        {'x' * 99}:", None, ["names of members get", "allowed: at most 100"]),
+    "sweep value": (PAPER, "[true, shuffled]", "[true, shufled]", None, ["labels.'training.labels'[1]: 'shufled' is not allowed; did you mean 'shuffled'?"]),
+    "sweep value and dataset": (PAPER, "[8, 32]", "[8, 65]", None, ["size.'training.train_size'[1]: 65 is more than the 64 training points"]),
+    "empty axis": (PAPER, "[8, 32]", "[]", None, ["'training.train_size': [] is not allowed; allowed: a list of values"]),
+    "claim's axis": (PAPER, "labels: true}", "label: true}", None, ["quantities.strength.label: unknown column 'label'; did you mean 'labels'?"]),
+    "claim's stage": (PAPER, "stage: final", "stage: end", None, ["quantities.strength.stage: unknown stage 'end'. Allowed: final, initial"]),
+    "claim's quantity": (PAPER, "abs(strength)", "abs(strenght)", None, ["expression: unknown quantity 'strenght'; did you mean 'strength'?"]),
+    "claim's function": (PAPER, "abs(strength)", "log(strength)", None, ["expression: unknown function 'log'; did you mean 'log10'?"]),
+    "claim's expression": (PAPER, "abs(strength)", "strength +", None, ["'strength +' is no arithmetic expression"]),
+    "claim's bounds": (PAPER, "{at_least: 0.5}", "{at_least: 0.5, at_most: 0.1}", None, ["nothing is both at least 0.5 and at most 0.1"]),
+    "claim without bounds": (PAPER, "{at_least: 0.5}", "{}", None, ["moved.expected: {} is not allowed; allowed: a mapping of at_least, at_most"]),
+    "duplicate key": (PAPER, "seeds: 3", "seeds: 3\n    seeds: 4", 22, ["experiments.gap.seeds: the key 'seeds' stands twice, first in line 21"]),
+    "no YAML": (PAPER, "seeds: 3", "seeds: [3", 22, ["no valid YAML"]),
+    "tag": (PAPER, "seeds: 3", "seeds: !!python/name:os.system 3", None, ["gap.seeds: the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed"]),
+    "tag that does not fit": (PAPER, "seeds: 3", "seeds: !!int three", None, ["'three' does not fit its tag"]),
+    "alias to itself": (PAPER, "seeds: 3", "seeds: &a [*a]", None, ["gap.seeds[0]: an alias that contains itself"]),
+    "key that is no text": (PAPER, "seeds: 3", "seeds: 3\n    2: x", 22, ["experiments.gap: the key '2' is no text; put it in quotes"]),
+    "overlay's experiment": (SMOKE, "  gap:", "  gapp:", None, ["experiments.gapp: unknown experiment 'gapp'; did you mean 'gap'? Allowed: gap, or a new one"]),
+    "overlay's key": (SMOKE, "experiments:", "experimens:", None, ["experimens: unknown key 'experimens'; did you mean 'experiments'?"]),
+    "overlay's value": (SMOKE, "seeds: 2", "seeds: 0", None, ["experiments.gap.seeds: 0 is not allowed; allowed: an integer of at least 1"]),
+    "overlay's paper": (SMOKE, "seeds: 2", "paper: paper2", None, ["experiments.gap.paper: unknown paper 'paper2'; did you mean 'paper1'?"]),
+    "overlay's dataset": (SMOKE, "experiments:", "datasets:\n  step: {test: 4}\nexperiments:", 2, ["datasets.step: unknown dataset 'step'; did you mean 'steps'?"]),
+    "globals": ("config/config.yaml", "scale: smoke", "scale: smok", None, ["scale: 'smok' is not allowed; did you mean 'smoke'? allowed: smoke, reduced or full"]),
+    "globals' key": ("config/config.yaml", "scale: smoke", "scale: smoke\ndevise: cpu", 2, ["devise: unknown key 'devise'; did you mean 'device'? Allowed: device, results, scale"]),
+    "file that is a list": (SMOKE, "experiments:\n  gap:\n    seeds: 2", "- 1", None, ["[1] is not allowed; allowed: a mapping"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_ends_in_a_message_that_says_where_what_and_what_instead(root: Path, name: str) -> None:
+    file, old, new, line, fragments = MISTAKES[name]
+    stood = edit(root, file, old, new)
+    found = problems(root)
+    message = "\n".join(found)
+    for fragment in fragments:
+        assert fragment in message
+    skipped = len(old) - len(old.lstrip("\n"))
+    assert f"{file}:{line or stood + skipped}: " in message
+    assert all(problem.startswith(file) for problem in found)
+    assert len(found) == len({fragment for fragment in fragments if not fragment.startswith("allowed")}), found
+
+
+def test_missing_file(root: Path) -> None:
+    (root / SMOKE).unlink()
+    assert problems(root) == (f"{SMOKE}: this file is missing",)
+
+
+def test_experiment_in_two_papers(root: Path) -> None:
+    shutil.copy(root / PAPER, root / "config/experiments/paper2.yaml")
+    edit(root, "config/experiments/paper2.yaml", "paper: paper1", "paper: paper2")
+    assert problems(root) == (
+        f"config/experiments/paper2.yaml:5: experiments.gap: the experiment 'gap' exists already, in {PAPER}:5; rename it",
+    )
+
+
+def test_all_mistakes_are_collected_and_the_first_ten_shown(root: Path) -> None:
+    edit(root, PAPER, "width: 16", "width: 0")
+    axes = {"axis": {f"model.nothing{number}": [1] for number in range(12)}}
+    with pytest.raises(ConfigurationError) as caught:
+        load(root, {"device": "gpu", "experiments": {"gap": {"sweep": {"runs": axes}, "question": 3, "nothing": 1}}}, MEMBERS)
+    assert len(caught.value.problems) == 4
+    edit(root, PAPER, "width: 0", "width: 16")
+    with pytest.raises(ConfigurationError) as caught:
+        load(root, {"experiments": {"gap": {"sweep": {"runs": axes}}}}, MEMBERS)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "the configuration has 12 mistakes:"
+    assert len(lines) == 1 + SHOWN + 1
+    assert lines[-1].strip() == "... and 2 more"
+
+
+def test_line_of_a_zipped_value_that_fits_one_dataset_only(root: Path) -> None:
+    line = edit(root, PAPER, "rate: {training.learning_rate: [0.1, 1], training.max_steps: [10, 20]}", "task: {dataset: [steps, gauss]}")
+    edit(root, PAPER, "[8, 32]", "[8, 33]")
+    assert problems(root) == (
+        f"{PAPER}:{line + 3}: experiments.gap.sweep.members.size.'training.train_size'[1]: "
+        "33 is more than the 32 training points of 'gauss'; allowed: at most 32",
+    )

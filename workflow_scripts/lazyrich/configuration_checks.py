@@ -1,0 +1,180 @@
+"""What a schema cannot say: names that must exist, sizes that must fit, keys that would be ignored.
+
+Annotations of the schemas that are read here: ``x-names: kernels`` (the value is a kernel of the experiment),
+``x-used-with`` (the key is read only if its neighbour has that value), ``x-total`` (points that a data source holds),
+``x-images`` (the inputs are images), ``x-needs-images`` (the values that work on images alone).
+"""
+
+import ast
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lazyrich import sweeps
+from lazyrich.configuration_errors import KeyPath, nearest, show, unknown
+from lazyrich.configuration_schema import Schemas, branch, properties
+from lazyrich.plugins import FUNCTION
+
+#: A mistake in an experiment or dataset: the path inside it, and what is wrong.
+Mistake = tuple[KeyPath, str]
+
+#: The columns that every table of metrics has beside one for each axis.
+COLUMNS = ("experiment", "run", "seed", "status", "step", "stage", "layer", "metric", "value")
+
+_SELECTORS = ("metric", "run", "status", "step", "stage", "layer")
+_COLUMN_VALUES = {"stage": ("initial", "final"), "status": ("converged", "finished", "diverged")}
+_FUNCTIONS = ("abs", "log10", "min", "max")
+
+
+@dataclass(frozen=True)
+class House:
+    """What an experiment can refer to. ``members`` holds, for each folder of the library, the names that it
+    implements."""
+
+    datasets: Mapping[str, Mapping[str, Any]]
+    papers: Collection[str]
+    schemas: Schemas
+    members: Mapping[str, Collection[str]]
+
+
+def dataset_mistakes(spec: Mapping[str, Any], house: House) -> Iterator[Mistake]:
+    """Parameters of a dataset that contradict each other, and a generator without a file."""
+    yield from _member(house, "datasets", spec["generator"], ("generator",))
+    total = branch(house.schemas["dataset"], spec).get("x-total")
+    points = spec["train"] + spec["test"] + spec["probe"]
+    if total is not None and points > total:
+        yield (), f"train + test + probe = {points}, but there are only {total} points in all; take fewer"
+    for key in ("order", "rank"):
+        if key in spec and spec[key] > spec["dimension"]:
+            yield (
+                (key,),
+                f"{spec[key]} is above the dimension {spec['dimension']}; allowed: at most {spec['dimension']}",
+            )
+    if "link" in spec:
+        for index in map(int, re.findall(r"z([0-9]+)", spec["link"])):
+            if index > spec["dimension"]:
+                yield (
+                    ("link",),
+                    f"z{index} is not there in dimension {spec['dimension']}; allowed: z1 to z{spec['dimension']}",
+                )
+
+
+def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> Iterator[Mistake]:
+    """What is wrong with an experiment apart from its sweep; ``written`` is the experiment without its defaults."""
+    if spec["paper"] not in house.papers:
+        yield ("paper",), unknown("paper", spec["paper"], house.papers)
+    for name, kernel in spec["kernels"].items():
+        yield from _member(house, "kernels", kernel["object"], ("kernels", name, "object"))
+    for folder in ("metrics", "figures"):
+        for name in spec[folder]:
+            yield from _member(house, folder, name, (folder, name))
+    yield from _idle(spec, written, house)
+    yield from _names(house.schemas["experiment"], spec, (), spec)
+    for name, spectrum in spec["spectra"].items():
+        if spec["kernels"].get(spectrum["kernel"], {}).get("columns") is not None:
+            text = f"kernel {spectrum['kernel']!r} has columns of its own, so it is not symmetric"
+            yield ("spectra", name, "kernel"), f"{text}; take a kernel without `columns`"
+    gap = spec["metrics"].get("feature_learning_gap")
+    if gap and not gap["closed_form"] and gap["kernel"] is None:
+        yield (
+            ("metrics", "feature_learning_gap"),
+            "there is nothing to compare with; give `closed_form: true` or name a kernel",
+        )
+    for name, claim in spec["claims"].items():
+        for path, text in _claim(claim, [*spec["sweep"]["runs"], *spec["sweep"]["members"]]):
+            yield ("claims", name, *path), text
+
+
+def point_mistakes(
+    spec: Mapping[str, Any], changes: Mapping[str, Any], house: House
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not fit together at one sweep point, which sets the dotted keys of ``changes``.
+
+    With each mistake come the dotted keys that take part in it, the likeliest culprit first.
+    """
+
+    def value(key: str) -> Any:
+        return changes[key] if key in changes else sweeps.get(spec, key)
+
+    dataset = house.datasets.get(value("dataset"))
+    if dataset is None:
+        yield ("dataset",), unknown("dataset", value("dataset"), house.datasets)
+        return
+    size, name = value("training.train_size"), value("dataset")
+    if size > dataset["train"]:
+        text = f"{size} is more than the {dataset['train']} training points of {name!r}"
+        yield ("training.train_size", "dataset"), f"{text}; allowed: at most {dataset['train']}"
+    for kernel, options in spec["kernels"].items():
+        for side in ("rows", "columns"):
+            for split in options[side] or ():
+                key = f"kernels.{kernel}.{side}.{split}"
+                if value(key) > dataset[split]:
+                    text = f"{value(key)} is more than the {dataset[split]} {split} points of {name!r}"
+                    yield (key, "dataset"), f"{text}; allowed: at most {dataset[split]}"
+    architecture = value("model.architecture")
+    for _, text in _member(house, "models", architecture, ()):
+        yield ("model.architecture",), text
+    need_images = house.schemas["model"]["properties"]["architecture"]["x-needs-images"]
+    if architecture in need_images and not branch(house.schemas["dataset"], dataset).get("x-images"):
+        text = f"architecture {architecture!r} needs image data, which {name!r} is not"
+        yield ("model.architecture", "dataset"), f"{text}; take an image dataset or another architecture"
+
+
+def _member(house: House, folder: str, name: str, path: KeyPath) -> Iterator[Mistake]:
+    if name not in house.members[folder]:
+        there = house.members[folder]
+        near = nearest(name, there)
+        missing = f"no file workflow_scripts/lazyrich/{folder}/{name}.py defines {FUNCTION[folder]}()"
+        yield path, f"{missing}{near}{'' if near else ';'} allowed: {', '.join(sorted(there)) or 'none yet'}"
+
+
+def _idle(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> Iterator[Mistake]:
+    """Keys that are given although nothing in the experiment would read them."""
+    axes = [*spec["sweep"]["runs"].values(), *spec["sweep"]["members"].values()]
+    for tree in ("model", "training"):
+        for key, schema in properties(house.schemas[tree], spec[tree]).items():
+            for other, needed in schema.get("x-used-with", {}).items():
+                values = [spec[tree][other], *(value for axis in axes for value in axis.get(f"{tree}.{other}", ()))]
+                if key in written[tree] and needed not in values:
+                    yield (
+                        (tree, key),
+                        f"this is read only with `{other}: {needed}`, not with {show(spec[tree][other])}; remove it",
+                    )
+
+
+def _names(schema: Mapping, value: object, path: KeyPath, spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Values that should name a kernel or spectrum of the experiment and do not."""
+    if "x-names" in schema and value is not None and value not in spec[schema["x-names"]]:
+        kind = {"kernels": "kernel", "spectra": "spectrum"}[schema["x-names"]]
+        yield path, unknown(kind, value, spec[schema["x-names"]])
+    if isinstance(value, Mapping):
+        known = properties(schema, value)
+        other = schema.get("additionalProperties")
+        for key, item in value.items():
+            part = known.get(key, other)
+            if isinstance(part, Mapping):
+                yield from _names(part, item, (*path, key), spec)
+
+
+def _claim(claim: Mapping[str, Any], axes: Collection[str]) -> Iterator[Mistake]:
+    for name, selector in claim["quantities"].items():
+        for column, value in selector.items():
+            if column not in (*_SELECTORS, *axes):
+                yield ("quantities", name, column), unknown("column", column, (*_SELECTORS, *axes))
+            elif value not in _COLUMN_VALUES.get(column, (value,)):
+                yield ("quantities", name, column), unknown(column, value, _COLUMN_VALUES[column])
+    expected = claim["expected"]
+    if expected.get("at_least", float("-inf")) > expected.get("at_most", float("inf")):
+        yield ("expected",), f"nothing is both at least {expected['at_least']} and at most {expected['at_most']}"
+    try:
+        tree = ast.parse(str(claim["expression"]), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        yield ("expression",), f"{claim['expression']!r} is no arithmetic expression ({error.args[0]})"
+        return
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) in called and node.id not in _FUNCTIONS:
+            yield ("expression",), unknown("function", node.id, _FUNCTIONS)
+        elif isinstance(node, ast.Name) and id(node) not in called and node.id not in claim["quantities"]:
+            yield ("expression",), unknown("quantity", node.id, claim["quantities"])

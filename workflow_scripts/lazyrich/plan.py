@@ -1,0 +1,197 @@
+"""What there is to do: runs, inputs of each step, and the two digests by which a step is rerun exactly when it must be.
+
+The rules call the methods with their wildcards. For each stage there is ``<stage>_spec``, the canonical form of exactly the
+configuration that the step reads, ``<stage>_code``, the digest of exactly the code that it can execute, and its inputs.
+Only the standard library, PyYAML and jsonschema are imported here: every cluster job parses the Snakefile again.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache, cached_property
+from pathlib import Path
+
+from lazyrich import paths, sweeps
+from lazyrich.configuration import Configuration
+from lazyrich.fingerprints import canonical, code_digest
+from lazyrich.plugins import module_name
+
+
+class Plan:
+    """The plan of one configuration."""
+
+    def __init__(self, configuration: Configuration, root: Path) -> None:
+        self.configuration, self.root = configuration, root
+        self.experiments = configuration.experiments
+        self.results: str = configuration.settings["results"]
+        self.scale: str = configuration.scale
+
+        self.device: str = configuration.settings["device"]
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, sweeps.Run]]:
+        """Experiment -> run name -> run."""
+        return {name: sweeps.runs(name, spec) for name, spec in self.experiments.items()}
+
+    @cached_property
+    def papers(self) -> dict[str, list[str]]:
+        """Paper -> its experiments."""
+        found: dict[str, list[str]] = {paper: [] for paper in self.configuration.papers}
+        for name, spec in self.experiments.items():
+            found[spec["paper"]].append(name)
+        return {paper: names for paper, names in found.items() if names}
+
+    def path(self, relative: object) -> str:
+        """A path of :mod:`lazyrich.paths` under the results folder."""
+        return f"{self.results}/{relative}"
+
+    def _run(self, wildcards) -> sweeps.Run:
+        return self.runs[wildcards.experiment][wildcards.run]
+
+    # -- datasets -------------------------------------------------------------------------------------------------------
+
+    def dataset_spec(self, wildcards) -> str:
+        return canonical({"dataset": wildcards.dataset, **self.configuration.datasets[wildcards.dataset]})
+
+    def dataset_code(self, wildcards) -> str:
+        generator = self.configuration.datasets[wildcards.dataset]["generator"]
+        return code_digest("dataset.py", (module_name("datasets", generator),))
+
+    # -- training -------------------------------------------------------------------------------------------------------
+
+    def dataset(self, wildcards) -> str:
+        """The dataset of a run."""
+        return self.path(paths.dataset(self._run(wildcards).spec["dataset"]))
+
+    def training_spec(self, wildcards) -> str:
+        run = self._run(wildcards)
+        return canonical(
+            {
+                "experiment": run.experiment,
+                "run": run.name,
+                "axes": run.axes,
+                "base": {"model": run.spec["model"], "training": run.spec["training"]},
+                "members": sweeps.members(run.spec),
+            }
+        )
+
+    def training_code(self, wildcards) -> str:
+        return code_digest("train.py", self._models(wildcards.experiment, wildcards.run))
+
+    @cache  # noqa: B019 - a plan lives as long as the process
+    def _models(self, experiment: str, run: str) -> tuple[str, ...]:
+        """The modules of the architectures in a run."""
+        run_spec = self.runs[experiment][run].spec
+        key = "model.architecture"
+        swept = (member["set"].get(key, run_spec["model"]["architecture"]) for member in sweeps.members(run_spec).values())
+        return tuple(sorted({module_name("models", architecture) for architecture in swept}))
+
+    # -- kernels and spectra --------------------------------------------------------------------------------------------
+
+    def run_manifest(self, wildcards) -> str:
+        return self.path(paths.run(wildcards.experiment, wildcards.run))
+
+    def kernel_spec(self, wildcards) -> str:
+        return canonical(self._run(wildcards).spec["kernels"][wildcards.kernel])
+
+    def kernel_code(self, wildcards) -> str:
+        kernel = self._run(wildcards).spec["kernels"][wildcards.kernel]["object"]
+        return code_digest("kernel.py", (module_name("kernels", kernel), *self._models(wildcards.experiment, wildcards.run)))
+
+    def spectrum_kernel(self, wildcards) -> str:
+        """The kernel that a spectrum is the spectrum of."""
+        kernel = self._run(wildcards).spec["spectra"][wildcards.spectrum]["kernel"]
+        return self.path(paths.kernel(wildcards.experiment, wildcards.run, kernel))
+
+    def spectrum_spec(self, wildcards) -> str:
+        return canonical(self._run(wildcards).spec["spectra"][wildcards.spectrum])
+
+    # -- metrics --------------------------------------------------------------------------------------------------------
+
+    def metrics_spec(self, wildcards) -> str:
+        return canonical(self._run(wildcards).spec["metrics"])
+
+    def metrics_code(self, wildcards) -> str:
+        """One digest a metric: an edit in one leaves the others' results alone."""
+        run_spec = self._run(wildcards).spec
+        generator = self.configuration.datasets[run_spec["dataset"]]["generator"]
+        shared = (module_name("datasets", generator), *self._models(wildcards.experiment, wildcards.run))
+        return canonical({name: code_digest("metrics.py", (module_name("metrics", name), *shared)) for name in run_spec["metrics"]})
+
+    def metrics_kernels(self, wildcards) -> list[str]:
+        names = self._named(wildcards, "kernel")
+        return [self.path(paths.kernel(wildcards.experiment, wildcards.run, name)) for name in names]
+
+    def metrics_spectra(self, wildcards) -> list[str]:
+        names = self._named(wildcards, "spectrum")
+        return [self.path(paths.spectrum(wildcards.experiment, wildcards.run, name)) for name in names]
+
+    def _named(self, wildcards, option: str) -> list[str]:
+        """What the run's metrics name under ``option``: a metric reads a kernel or a spectrum exactly if an option names it."""
+        metrics: Mapping[str, Mapping] = self._run(wildcards).spec["metrics"]
+        return sorted({options[option] for options in metrics.values() if options.get(option)})
+
+    def experiment_metrics(self, experiment: str) -> list[str]:
+        return [self.path(paths.metrics(experiment, run)) for run in self.runs[experiment]]
+
+    def paper_metrics(self, wildcards) -> list[str]:
+        return [path for experiment in self.papers[wildcards.paper] for path in self.experiment_metrics(experiment)]
+
+    # -- figures and claims ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def figures(self) -> dict[tuple[str, str], str]:
+        """(paper, figure) -> the experiment that it shows. Figures are named ``<experiment>`` or ``<experiment>-<figure>``."""
+        return {
+            (spec["paper"], f"{experiment}-{figure}"): experiment
+            for experiment, spec in self.experiments.items()
+            for figure in spec["figures"]
+        }
+
+    def figure_metrics(self, wildcards) -> list[str]:
+        return self.experiment_metrics(self.figures[wildcards.paper, wildcards.figure])
+
+    def figure_spec(self, wildcards) -> str:
+        experiment, figure = wildcards.figure.split("-", 1)
+        return canonical({"figure": figure, **self.experiments[experiment]["figures"][figure]})
+
+    def figure_code(self, wildcards) -> str:
+        return code_digest("figure.py", (module_name("figures", wildcards.figure.split("-", 1)[1]),))
+
+    def claims_spec(self, wildcards) -> str:
+        claims = {name: self.experiments[name]["claims"] for name in self.papers[wildcards.paper]}
+        return canonical({"paper": wildcards.paper, "scale": self.scale, "claims": claims})
+
+    def reference(self, wildcards) -> str:
+        """The published numbers of a paper."""
+        return os.path.relpath(self.root / "resources" / "reference" / f"{wildcards.paper}.yaml")
+
+    def code(self, script: str) -> str:
+        """The digest of a step whose code does not depend on the configuration."""
+        return code_digest(script)
+
+    # -- collections: what the named targets ask for -----------------------------------------------------------------------
+
+    def stage(self, stage: str, papers: list[str] | None = None) -> list[str]:
+        """Every artifact of a stage, for all or some papers."""
+        chosen = [name for paper in (papers or self.papers) for name in self.papers[paper]]
+        runs = [run for name in chosen for run in self.runs[name].values()]
+        match stage:
+            case "datasets":
+                return sorted({self.path(paths.dataset(run.spec["dataset"])) for run in runs})
+            case "training":
+                return [self.path(paths.run(run.experiment, run.name)) for run in runs]
+            case "kernels":
+                return [self.path(paths.kernel(run.experiment, run.name, name)) for run in runs for name in run.spec["kernels"]]
+            case "spectra":
+                return [self.path(paths.spectrum(run.experiment, run.name, name)) for run in runs for name in run.spec["spectra"]]
+            case "metrics":
+                return [self.path(paths.metrics_table(paper)) for paper in (papers or self.papers)]
+            case "figures":
+                return [
+                    self.path(paths.figure(paper, figure, "png"))
+                    for (paper, figure), experiment in self.figures.items()
+                    if experiment in chosen
+                ]
+            case "claims":
+                return [self.path(paths.claims(paper)) for paper in (papers or self.papers)]
+        raise ValueError(f"no stage {stage!r}; there are datasets, training, kernels, spectra, metrics, figures, claims")
