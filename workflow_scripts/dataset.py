@@ -1,0 +1,16 @@
+"""Draw one dataset: every split of every draw, into a Zarr store beside the manifest."""
+
+from lazyrich import artifacts, jobs
+from lazyrich.datasets.drawing import draw_dataset, shape
+
+
+def main(job: jobs.Job) -> None:
+    spec, manifest = job.parameters(), job.output("manifest")
+    with artifacts.writing(manifest, f"{manifest.stem}.zarr") as store:
+        units = draw_dataset(spec, job.code, store)
+        input_shape, outputs = shape(units[0])
+        artifacts.write_manifest(manifest, "dataset", store.path.name, units, spec=spec, input_shape=input_shape, outputs=outputs)
+
+
+if __name__ == "__main__":
+    jobs.run(main, globals().get("snakemake"))

@@ -1,0 +1,51 @@
+"""Losses, optimisers and learning-rate schedules by name."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from lazyrich.datasets.reading import Split
+from lazyrich.models.parametrization import learning_rate_scale
+
+
+def sample_losses(name: str, outputs: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
+    """The loss of each sample, shape (n,): ``mse``, the squared error averaged over outputs, or ``cross_entropy`` (nats)."""
+    if name == "mse":
+        return (outputs - targets).square().mean(dim=1)
+    if labels is None:
+        raise ValueError("loss `cross_entropy` needs labels, but this dataset is a regression; use `loss: mse`")
+    return nn.functional.cross_entropy(outputs, labels, reduction="none")
+
+
+def accuracy(outputs: Tensor, split: Split) -> float:
+    """Share of samples whose largest output is their label's; NaN for a regression."""
+    return math.nan if split.labels is None else float((outputs.argmax(dim=1) == split.labels).double().mean())
+
+
+def base_learning_rate(training: dict, model: dict, module: nn.Module) -> float:
+    """The rate given to the optimiser: for SGD, scaled so that ``learning_rate`` means the same at every width and gamma."""
+    scaled = training["learning_rate_scaling"] == "function_space" and training["optimizer"] != "adam"
+    return training["learning_rate"] * (learning_rate_scale(model, module) if scaled else 1.0)
+
+
+def optimizer(training: dict, parameters: list[Tensor], learning_rate: float) -> torch.optim.Optimizer:
+    """``sgd``, ``momentum`` (SGD with heavy-ball momentum) or ``adam``, all elementwise."""
+    decay = training["weight_decay"]
+    if training["optimizer"] == "adam":
+        return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay)
+    momentum = training["momentum"] if training["optimizer"] == "momentum" else 0.0
+    return torch.optim.SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=decay)
+
+
+def schedule(training: dict, step: int) -> float:
+    """The factor on the learning rate at ``step``: a linear warm-up, then ``constant``, ``linear`` or ``cosine`` to 0 at the end."""
+    warmup, last = training["warmup_steps"], training["max_steps"]
+    if step < warmup:
+        return (step + 1) / warmup
+    share = (step - warmup) / max(1, last - warmup)
+    if training["schedule"] == "linear":
+        return 1.0 - share
+    if training["schedule"] == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * share))
+    return 1.0

@@ -1,0 +1,169 @@
+"""Training all members of a run into its checkpoint store, from wherever an earlier attempt got to."""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lazyrich.artifacts import Store, Unit
+from lazyrich.datasets.reading import Dataset, training_set
+from lazyrich.devices import describe as describe_device
+from lazyrich.fingerprints import fingerprint
+from lazyrich.models.state import parameter_layout
+from lazyrich.progress import Progress
+from lazyrich.training import history, members
+from lazyrich.training.loop import Network, Training
+from lazyrich.training.members import STACKED_PARAMETERS, Member
+
+#: Seconds between two saved states: at most this much work is lost to a kill.
+SAVE_EVERY = 10.0
+
+
+def train_run(
+    todo: list[Member],
+    dataset: Dataset,
+    store: Store,
+    device: torch.device,
+    say: Callable[[str], None],
+    title: str,
+    save_every: float = SAVE_EVERY,
+) -> list[Unit]:
+    """Train every member whose unit is not complete; returns the complete units in the order of ``todo``.
+
+    ``checkpoints.zarr`` gets one group a member: ``parameters`` (step, parameter), ``steps`` and ``history``. ``history.csv``
+    beside it grows while training; ``resume.pt`` holds the state of the group in training.
+    """
+    folder = store.path.parent
+    units = {member.name: store.unit(member.name, member.fingerprint) for member in todo}
+    csv = history.HistoryFile(folder / "history.csv")
+    waiting = []
+    for member in todo:
+        if units[member.name].complete:
+            csv.add(member.name, history.read(units[member.name].group))
+        else:
+            waiting.append(member)
+    say(f"{len(waiting)} networks to train, {len(todo) - len(waiting)} trained before, on {describe_device(device)}")
+    total = sum(member.training["max_steps"] for member in todo)
+    progress = Progress(title, total, "steps", done=total - sum(member.training["max_steps"] for member in waiting))
+    sizes = {member.name: _parameters(member, dataset) for member in waiting}
+    for group in members.stacks(waiting, sizes):
+        networks = [_network(member, dataset, units[member.name]) for member in group]
+        stacked = sizes[group[0].name] <= STACKED_PARAMETERS
+        training = Training(networks, stacked, device)
+        _train_group(training, folder / "resume.pt", csv, progress, save_every)
+        say(f"{members.describe(group)}: {_outcome(networks)}")
+        for network in networks:
+            _finish(network, units[network.member.name], device)
+    return [units[member.name] for member in todo]
+
+
+def _train_group(training: Training, resume: Path, csv: history.HistoryFile, progress: Progress, save_every: float) -> None:
+    identity = fingerprint([network.member.fingerprint for network in training.networks])
+    _take_up(training, identity, resume, csv, progress)
+    written = [len(network.rows) for network in training.networks]
+    saved = time.monotonic()
+    while training.running:
+        before = len(training.active)
+        training.advance()
+        progress.advance(before, f"step {training.step:,}, {len(training.active)} of {len(training.networks)} in training{_loss(training)}")
+        for number, network in enumerate(training.networks):
+            if len(network.rows) > written[number]:
+                csv.add(network.member.name, network.rows[written[number] :])
+                written[number] = len(network.rows)
+                if network.status != "training":
+                    progress.advance(network.member.training["max_steps"] - training.step)
+        if time.monotonic() - saved > save_every and training.running:
+            _save({"identity": identity, "training": training.state()}, resume)
+            saved = time.monotonic()
+    resume.unlink(missing_ok=True)
+
+
+def _take_up(training: Training, identity: str, resume: Path, csv: history.HistoryFile, progress: Progress) -> None:
+    """Go on from ``resume`` if it holds a state of this very group."""
+    if not resume.exists():
+        return
+    try:
+        saved = torch.load(resume, weights_only=True)
+    except Exception:  # a state that cannot be read is no state: start this group anew
+        return
+    if saved["identity"] != identity:
+        return
+    training.load_state(saved["training"])
+    progress.advance(training.step * len(training.networks))
+    for network in training.networks:
+        csv.add(network.member.name, network.rows)
+
+
+def _save(state: dict, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def _loss(training: Training) -> str:
+    rows = [training.networks[number].rows for number in training.active]
+    losses = [row[-1][1] for row in rows if row]
+    return f", training loss {sum(losses) / len(losses):.2g}" if losses else ""
+
+
+def _outcome(networks: list[Network]) -> str:
+    """How a group's trainings ended: ``10 converged, 1 diverged``."""
+    counts = Counter(network.status for network in networks)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
+def _parameters(member: Member, dataset: Dataset) -> int:
+    module = _module(member, dataset)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _module(member: Member, dataset: Dataset) -> torch.nn.Module:
+    shape, outputs = dataset.shape()
+    return members.build(member.model, member.experiment, member.seed, shape, outputs)
+
+
+def _network(member: Member, dataset: Dataset, unit: Unit) -> Network:
+    """A member ready to train, its checkpoints going one chunk each into its unit."""
+    module = _module(member, dataset)
+    layout = parameter_layout(module)
+    total = sum(parameter.numel() for parameter in module.parameters())
+    unit.begin()
+    unit.group.attrs["layout"] = layout
+    kept = unit.group.get("parameters")
+    if kept is None:
+        kept = unit.group.create_array(
+            "parameters", shape=(0, total), dtype=member.training["precision"], chunks=(1, total), compressors=None,
+            dimension_names=("step", "parameter"),
+        )  # fmt: skip
+
+    def keep(step: int, vector: torch.Tensor) -> None:
+        position = len(network.steps)
+        if kept.shape[0] <= position:
+            kept.resize((position + 1, total))
+        kept[position] = vector.cpu().numpy()
+
+    network = Network(
+        member, module,
+        train=training_set(dataset.split(member.seed, "train"), member.training, member.experiment, member.seed),
+        test=dataset.split(member.seed, "test"), keep=keep,
+    )  # fmt: skip
+    return network
+
+
+def _finish(network: Network, unit: Unit, device: torch.device) -> None:
+    parameters = unit.group["parameters"]
+    parameters.resize((len(network.steps), parameters.shape[1]))  # type: ignore[union-attr]
+    unit.array("steps", np.array(network.steps, dtype=np.int64), ("step",))
+    history.write(unit.group, network.rows)
+    unit.finish(
+        describe_device(device),
+        **network.member.description(),
+        status=network.status,
+        steps=network.steps,
+        final={name: value if math.isfinite(value) else None for name, value in zip(history.COLUMNS, network.rows[-1], strict=True)},
+    )
