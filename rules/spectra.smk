@@ -1,0 +1,19 @@
+rule spectrum:
+    """Eigenvalues and eigenvectors of one kernel of a run, with their residuals."""
+    input:
+        kernel=PLAN.spectrum_kernel,
+    output:
+        manifest="<results>/spectra/{experiment}/{run}/{spectrum}.json",
+    params:
+        spec=PLAN.spectrum_spec,
+        code=PLAN.code("spectrum.py"),
+    log:
+        "<logs>/spectrum/{experiment}/{run}/{spectrum}.log",
+    benchmark:
+        "<benchmarks>/spectrum/{experiment}/{run}/{spectrum}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, attempt: 4000 * attempt,
+        runtime=lambda wc, attempt: 60 * attempt,
+    script:
+        "../workflow_scripts/spectrum.py"

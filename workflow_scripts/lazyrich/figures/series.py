@@ -1,0 +1,111 @@
+"""From tidy rows to the series that a figure plots: selected, diverged members left out, and summarised over seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lazyrich.intervals import generator_for, interval
+from lazyrich.tidy import axes, normalised, sort_key
+
+#: Columns of the numbers plotted, before the axes of the figure. ``kind`` is "seed", "mean" or "median".
+SUMMARY = ("value", "ci_low", "ci_high", "n_seeds")
+RESAMPLES = 1999
+
+
+def prepare(
+    table: pd.DataFrame, figure: str, needed: Sequence[str], metrics: Sequence[str]
+) -> tuple[pd.DataFrame, str]:
+    """The rows of a figure, with finite steps of diverged members left out, and a note on how many those are ("" for none).
+
+    ``needed`` are the axes that the figure cannot do without, ``metrics`` the ones that it draws (at least one must be there).
+    ``ValueError`` if an axis or all metrics are missing.
+    """
+    rows = normalised(table)
+    missing = [name for name in needed if name not in rows.columns or (rows[name] == "").all()]
+    if missing:
+        raise ValueError(
+            f"figure {figure} needs the axes {', '.join(missing)}; the table has: {', '.join(axes(rows)) or 'none'}"
+        )
+    rows = rows[rows["metric"].isin(metrics)]
+    if not len(rows):
+        raise ValueError(f"figure {figure} finds none of its metrics in the table: {', '.join(metrics)}")
+    member = ["run", *axes(rows), "seed"]
+    trained = rows[rows["step"].notna() | rows["stage"].ne("")]
+    members = trained if len(trained) else rows
+    diverged = len(members.loc[members["status"] == "diverged", member].drop_duplicates())
+    total = len(members[member].drop_duplicates())
+    note = (
+        f"{diverged} of {total} trainings diverged and {'is' if diverged == 1 else 'are'} left out." if diverged else ""
+    )
+    return rows[(rows["status"] != "diverged") & rows["value"].notna()], note
+
+
+def at_end(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of ``metric`` at the end of training; all of them if the metric has no stages."""
+    found = rows[rows["metric"] == metric]
+    return found[found["stage"] == "final"] if (found["stage"] == "final").any() else found
+
+
+def first_layer(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows of the first layer by name, with those that belong to no layer, and that layer's name ("" if there is none)."""
+    layers = sorted(set(rows["layer"]) - {""})
+    return (rows[rows["layer"].isin(["", layers[0]])], layers[0]) if layers else (rows, "")
+
+
+def levels(rows: pd.DataFrame, axis: str) -> list[str]:
+    """The values of an axis, numbers by size and words in the order of the table; [""] if the table has no such axis."""
+    if axis not in rows.columns:
+        return [""]
+    found = list(dict.fromkeys(rows[axis]))
+    filled = [value for value in found if value] or [""]
+    return sorted(filled, key=sort_key) if all(sort_key(value)[0] == 0 for value in filled) else filled
+
+
+def at_level(rows: pd.DataFrame, axis: str, level: str) -> pd.DataFrame:
+    """The rows at one value of an axis; all rows if the table has no such axis."""
+    return rows[rows[axis] == level] if axis in rows.columns else rows
+
+
+def over_seeds(rows: pd.DataFrame, x: str, statistic: str = "mean") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The values against column ``x``: per seed, and summarised over seeds.
+
+    Returns two tables, both sorted by ``x`` as a number: columns ``x, seed, value`` and ``x, value, ci_low, ci_high, n_seeds``, with the 95 %
+    bootstrap interval of :func:`lazyrich.intervals.interval` (ends are NaN for a single seed). Several values of one seed at one ``x`` are
+    averaged first, since they are not independent.
+    """
+    numbers = rows.assign(x=pd.to_numeric(rows[x]))
+    per_seed = numbers.groupby(["seed", "x"], sort=False, as_index=False)["value"].mean()
+    per_seed = per_seed.sort_values(
+        ["x", "seed"], key=lambda column: column.map(_order) if column.name == "seed" else column
+    )
+    summary = [
+        {"x": position, **_summary(group["value"].to_numpy(), statistic, position)}
+        for position, group in per_seed.groupby("x")
+    ]
+    return per_seed[["x", "seed", "value"]].reset_index(drop=True), pd.DataFrame(summary, columns=["x", *SUMMARY])
+
+
+def plotted(
+    per_seed: pd.DataFrame, summary: pd.DataFrame, x: str, statistic: str = "mean", **labels: str
+) -> pd.DataFrame:
+    """The two tables of :func:`over_seeds` as rows of the numbers plotted, under ``labels`` (column -> value)."""
+    kinds = [per_seed.assign(kind="seed"), summary.assign(kind=statistic, seed="")]
+    rows = pd.concat([table for table in kinds if len(table)] or kinds, ignore_index=True)
+    rows = rows.rename(columns={"x": x}).assign(**labels)
+    return rows.reindex(columns=[*labels, x, "kind", "seed", *SUMMARY])
+
+
+def collect(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The numbers plotted of a whole figure, one table."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def _order(seed: str) -> tuple[int, float, str]:
+    return sort_key(seed)
+
+
+def _summary(values: np.ndarray, statistic: str, position: float) -> dict[str, float]:
+    found = interval(values, generator=generator_for(statistic, position), statistic=statistic, resamples=RESAMPLES)
+    return {"value": found.value, "ci_low": found.low, "ci_high": found.high, "n_seeds": found.count}

@@ -1,0 +1,86 @@
+"""Feature learning strength and test accuracy against the richness gamma, for true and for shuffled labels.
+
+One row of panels per network architecture; columns: distance of the NTK, distance of the conjugate kernel, test accuracy.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from lazyrich.figures import style
+from lazyrich.figures.lines import mean_with_bars
+from lazyrich.figures.series import at_end, at_level, collect, levels, over_seeds, plotted, prepare
+
+#: metric -> column title, label of the ordinate
+COLUMNS = {
+    "ntk_strength": ("change of the NTK", "1 − CKA with the initial kernel"),
+    "conjugate_kernel_strength": ("change of conjugate kernel", "1 − CKA with the initial kernel"),
+    "test_accuracy": ("test accuracy", "share of test points correct"),
+}
+TITLE = "Strength of feature learning for true and shuffled labels"
+#: Factors along the abscissa, by place: series with equal gamma stand side by side.
+SHIFTS = (0.9, 1 / 0.9)
+LINESTYLES = {"true": "-", "shuffled": "--"}
+
+
+def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
+    """Draw the figure.
+
+    Args:
+        table: tidy rows of one experiment with the axis ``gamma`` and, if there are, ``labels`` ("true", "shuffled") and ``network``. Metrics
+            at the end of training: ``ntk_strength``, ``conjugate_kernel_strength``, ``test_accuracy``, as far as there are.
+        spec: ``title``, ``palette`` and ``width`` (inches).
+
+    Returns:
+        The figure and the numbers plotted.
+    """
+    rows, remark = prepare(table, "strength_by_labels", ["gamma"], tuple(COLUMNS))
+    networks = levels(rows, "network")
+    metrics = [metric for metric in COLUMNS if (rows["metric"] == metric).any()]
+    gammas = [float(value) for value in levels(rows, "gamma")]
+    numbers: list[pd.DataFrame] = []
+    handles: dict[str, Artist] = {}
+    with style.context():
+        figure, panels = style.panels(spec, len(networks), len(metrics), 2.2, sharex=True, sharey="col")
+        for column, metric in enumerate(metrics):
+            final = at_end(rows, metric)
+            for row, network in enumerate(networks):
+                axes = panels[row, column]
+                here = at_level(final, "network", network)
+                for labels in levels(rows, "labels"):
+                    series = labels or "true"
+                    per_seed, summary = over_seeds(at_level(here, "labels", labels), "gamma")
+                    shift = SHIFTS[list(LINESTYLES).index(series)]
+                    line = mean_with_bars(
+                        axes, per_seed, summary, series, spec, shift=shift, linestyle=LINESTYLES[series]
+                    )
+                    handles.setdefault(f"{series} labels, mean and 95 % interval", line)
+                    numbers.append(plotted(per_seed, summary, "gamma", network=network, metric=metric, series=series))
+                title, ordinate = COLUMNS[metric]
+                axes.set_title(f"{style.words(network)}: {title}" if network else title)
+                axes.set_ylabel(ordinate)
+            _scales(panels[:, column], metric, final, gammas)
+        for axes in panels[-1]:
+            axes.set_xlabel("richness γ (lazy ← → rich)")
+        handles["one seed"] = Line2D([], [], linestyle="none", marker="o", markersize=2.6, color=style.GREY)
+        style.title(figure, spec, TITLE)
+        style.legend(figure, handles)
+        style.note(figure, "CKA: centered kernel alignment, 1 for equal kernels.", remark)
+    return figure, collect(numbers)
+
+
+def _scales(panels, metric: str, rows: pd.DataFrame, gammas: list[float]) -> None:
+    for axes in panels:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(gammas))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(style.plain_numbers))
+        axes.set_xlim(min(gammas) / 1.8, max(gammas) * 1.8)
+    if metric == "test_accuracy":
+        panels[0].set_ylim(0, 1.02)
+    else:
+        style.value_scale(panels[0], rows["value"].to_numpy())

@@ -1,0 +1,120 @@
+"""The look of every figure: one style, fixed colours by meaning, legible at the width of a printed page.
+
+Figures are made inside ``with style.context():`` and hold no global state: no pyplot, no changed defaults.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Default width in inches: the text width of a printed page, at which the smallest text is 7.5 points.
+PAGE_WIDTH = 7.2
+PALETTE = "colorblind"
+
+#: Place of each series in the palette (10 colours) and its marker: a meaning keeps its colour over all figures.
+SERIES = {
+    "network": (0, "o"),
+    "closed-form NTK": (1, "s"),
+    "empirical NTK": (2, "^"),
+    "true": (0, "o"),
+    "shuffled": (3, "s"),
+    "lazy": (9, "v"),
+    "rich": (4, "D"),
+    "uncentered": (0, "o"),
+    "centered": (1, "s"),
+    "features": (2, "^"),
+    "ratio": (4, "D"),
+}
+GREY = "0.35"
+
+SIZES = {
+    "font.size": 8.5, "axes.titlesize": 9.5, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
+    "figure.titlesize": 11, "figure.labelsize": 7.5,
+}  # fmt: skip
+LINES = {
+    "lines.linewidth": 1.6, "lines.markersize": 4.5, "axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.9",
+    "xtick.bottom": True, "ytick.left": True, "xtick.major.size": 3, "ytick.major.size": 3, "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5, "xtick.major.width": 0.8, "ytick.major.width": 0.8,
+}  # fmt: skip
+# TrueType text in PDF files, so that an editor can change it; a fixed salt, so that a file does not depend on the process.
+FILES = {"pdf.fonttype": 42, "svg.hashsalt": "lazyrich", "savefig.facecolor": "white"}
+FONT = {"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"], "axes.unicode_minus": True}
+
+
+def context() -> AbstractContextManager:
+    """The style, as a context: matplotlib's defaults, seaborn's white grid, and the sizes of this module."""
+    grid = {name: value for name, value in sns.axes_style("whitegrid").items() if not name.startswith("font.")}
+    # without the defaults a user's matplotlibrc would show; the backend is none of our business
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
+    return mpl.rc_context(defaults | grid | SIZES | LINES | FILES | FONT)
+
+
+def panels(spec: Mapping, rows: int, columns: int, height: float, **options: object) -> tuple[Figure, np.ndarray]:
+    """A figure of ``rows`` x ``columns`` axes, each row ``height`` inches high, as wide as ``spec["width"]`` says (inches)."""
+    width = float(spec.get("width") or PAGE_WIDTH)
+    figure = Figure(figsize=(width, rows * height + 0.9), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def colour(series: str, spec: Mapping) -> tuple[float, float, float]:
+    """The colour of a series by its meaning; ``spec["palette"]`` names another seaborn palette."""
+    name = spec.get("palette") or PALETTE
+    try:
+        return sns.color_palette(name, 10)[SERIES[series][0]]
+    except ValueError as error:
+        raise ValueError(f"palette {name!r} is no seaborn palette: {error}; the default is {PALETTE!r}") from error
+
+
+def marker(series: str) -> str:
+    """The marker of a series, so that it can be told from others without colour."""
+    return SERIES[series][1]
+
+
+def title(figure: Figure, spec: Mapping, default: str) -> None:
+    """The title over the whole figure: ``spec["title"]`` or the figure's own."""
+    figure.suptitle(spec.get("title") or default, weight="bold")
+
+
+def legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
+    """One legend for the whole figure, below it, in as many columns as fit; ``handles`` maps words to drawn things."""
+    longest = max(map(len, handles), default=0)
+    entry = 0.6 + longest * 0.06  # inches: the sample of the line, and letters of 8 points
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False,
+        handlelength=2.2, columnspacing=1.6,
+    )  # fmt: skip
+
+
+def note(figure: Figure, *sentences: str) -> None:
+    """Small print at the foot of the figure: how to read it, and what was left out; empty sentences are passed over."""
+    figure.supxlabel(" ".join(sentence for sentence in sentences if sentence), x=0.01, ha="left", color=GREY)
+
+
+def value_scale(axes: Axes, values: Sequence[float] | np.ndarray) -> None:
+    """Logarithmic ordinate where the values span decades: by ``log`` if all are positive, else by ``symlog``, linear near zero."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    sizes = np.abs(finite[finite != 0])
+    if not len(sizes) or sizes.max() < 30 * sizes.min():
+        return
+    if (finite > 0).all():
+        axes.set_yscale("log")
+    elif (finite < 0).any():
+        axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.1)))
+
+
+def words(name: str) -> str:
+    """An identifier in words: "multi_index" is "multi index"; short names of architectures in capitals."""
+    return {"mlp": "MLP", "cnn": "CNN"}.get(name, name.replace("_", " "))
+
+
+def plain_numbers(value: float, _position: object = None) -> str:
+    """A tick label without powers of ten: "0.01", "1", "1,000"."""
+    return f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}"
