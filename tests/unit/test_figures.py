@@ -22,8 +22,18 @@ SEEDS = range(6)
 
 
 def row(metric, value, seed, *, step=None, stage="final", status="converged", layer="", run="base", **axes):
-    return {"experiment": "e", "run": run, **axes, "seed": seed, "status": status, "step": step, "stage": stage, "layer": layer,
-            "metric": metric, "value": value}  # fmt: skip
+    return {
+        "experiment": "e",
+        "run": run,
+        **axes,
+        "seed": seed,
+        "status": status,
+        "step": step,
+        "stage": stage,
+        "layer": layer,
+        "metric": metric,
+        "value": value,
+    }
 
 
 def curves_table(
@@ -220,11 +230,9 @@ def test_diverged_members_are_left_out_and_counted(name):
         value=whole["value"].where(~lost | (whole["stage"] == ""), np.nan),
     )
     axes = [column for column in ("task", "train_size", "network", "labels", "gamma", "init_scale") if column in whole]
+    count, total = len(whole[lost][axes].drop_duplicates()), len(whole[[*axes, "seed"]].drop_duplicates())
     figure, numbers = module.draw(broken, {})
-    assert (
-        f"{len(whole[lost][axes].drop_duplicates())} of {len(whole[[*axes, 'seed']].drop_duplicates())} trainings diverged"
-        in (figure.get_supxlabel())
-    )
+    assert f"{count} of {total} trainings diverged" in figure.get_supxlabel()
     kept = numbers[numbers["metric"] != "critical_dataset_size"]
     assert kept.loc[kept["kind"] == "mean", "n_seeds"].min() == len(SEEDS) - 1
     assert "diverged" not in module.draw(whole, {})[0].get_supxlabel()

@@ -39,7 +39,8 @@ def interval(
     """The bootstrap interval of a statistic over independent seeds.
 
     Args:
-        values: one number per seed, shape (n,); infinities are allowed (a critical size that was never reached), NaN is not.
+        values: one number per seed, shape (n,); infinities are allowed (a critical size that was never reached), NaN
+            is not.
         generator: makes the resamples; the same generator state gives the same interval.
         statistic: "mean" or "median".
         confidence: nominal coverage, in (0, 1).
@@ -47,13 +48,14 @@ def interval(
 
     The method is bias-corrected and accelerated (BCa; Efron, J. Am. Stat. Assoc. 82, 171, 1987), except that
 
-    - an infinite value among ``values``, or a BCa correction that is undefined, leads to the percentile interval, rounded outwards
-      to values of the bootstrap distribution, so that an end may be infinite;
-    - equal values ("degenerate") have the interval [value, value]: the seeds show no spread, which is not a proof that there is none;
+    - an infinite value among ``values``, or a BCa correction that is undefined, leads to the percentile interval,
+      rounded outwards to values of the bootstrap distribution, so that an end may be infinite;
+    - equal values ("degenerate") have the interval [value, value]: the seeds show no spread, which is not a proof
+      that there is none;
     - a single value, or a mean over infinities of both signs, has no interval ("none", ends NaN).
 
-    With few seeds the bootstrap is too narrow: at nominal 95 % the mean of normal values is covered in about 73 % (n = 3), 83 % (n = 5)
-    and 90 % (n = 10) of experiments. Hence claims ask for a least number of seeds.
+    With few seeds the bootstrap is too narrow: at nominal 95 % the mean of normal values is covered in about 73 % (n
+    = 3), 83 % (n = 5) and 90 % (n = 10) of experiments. Hence claims ask for a least number of seeds.
 
     Raises:
         ValueError: for NaN, an empty sample, an unknown statistic or a confidence outside (0, 1).

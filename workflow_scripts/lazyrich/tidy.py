@@ -1,8 +1,9 @@
 """The tidy metric table: one row per number, which metrics write, figures draw and claims judge.
 
-Columns: ``experiment, run, <axes>, seed, status, step, stage, layer, metric, value``. An axis column holds the value of the sweep axis
-of that name and is empty for experiments without it. ``status`` is "converged", "finished" or "diverged"; ``stage`` is "initial",
-"final" or empty; ``step`` counts optimiser steps and is empty where a number belongs to a whole run.
+Columns: ``experiment, run, <axes>, seed, status, step, stage, layer, metric, value``. An axis column holds the value
+of the sweep axis of that name and is empty for experiments without it. ``status`` is "converged", "finished" or
+"diverged"; ``stage`` is "initial", "final" or empty; ``step`` counts optimiser steps and is empty where a number
+belongs to a whole run.
 """
 
 import json
@@ -31,9 +32,10 @@ def from_runs(paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def normalised(table: pd.DataFrame) -> pd.DataFrame:
-    """A copy in which every column but ``step`` and ``value`` is text in the form of :func:`text`, and those two are float64.
+    """A copy in which ``step`` and ``value`` are float64 and all other columns are text in the form of :func:`text`.
 
-    So a table gives the same results whether it comes from a file or from memory. ``ValueError`` if a column of every table is missing.
+    So a table gives the same results whether it comes from a file or from memory. ``ValueError`` if a column of every
+    table is missing.
     """
     missing = [name for name in FIXED if name not in table.columns]
     if missing:
@@ -48,7 +50,7 @@ def normalised(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def text(value: object) -> str:
-    """One spelling of a value that stands in a table or a selector: ``True`` is "true", ``10.0`` is "10", ``1e-3`` is "0.001", none is ""."""
+    """One spelling of a value in a table or a selector: ``True`` is "true", ``10.0`` "10", ``1e-3`` "0.001"."""
     if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
         return ""
     if isinstance(value, bool | np.bool_):

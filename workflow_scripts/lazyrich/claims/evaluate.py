@@ -17,9 +17,9 @@ from lazyrich.tidy import normalised, sort_key
 
 #: Columns of results/claims.csv; a record has these and the keys of :data:`DETAILS`.
 COLUMNS = (
-    "paper", "claim", "where", "statement", "metric", "expected", "tolerance", "measured", "ci_low", "ci_high", "n_seeds", "scale",
-    "verdict", "reason",
-)  # fmt: skip
+    *("paper", "claim", "where", "statement", "metric", "expected", "tolerance", "measured", "ci_low", "ci_high"),
+    *("n_seeds", "scale", "verdict", "reason"),
+)
 DETAILS = ("published", "tolerance_from", "statistic", "interval_method", "values", "excluded_seeds")
 
 NO_INTERVAL = Interval(math.nan, math.nan, math.nan, 0, "none")
@@ -37,15 +37,17 @@ def evaluate(
 
     Args:
         paper: its short name, e.g. "goring2025".
-        claims: experiment -> claim -> specification (``where, statement, quantities, expression, statistic, published, expected,
-            tolerance, tolerance_from, smallest_scale, min_seeds``; docs/configuration.md).
+        claims: experiment -> claim -> specification (``where, statement, quantities, expression, statistic,
+            published, expected, tolerance, tolerance_from, smallest_scale, min_seeds``; docs/configuration.md).
         table: tidy rows of the paper's experiments.
         scale: the scale at which they were made.
-        reference: the content of ``resources/reference/<paper>.yaml``; ``published`` may name an entry of its ``numbers``.
+        reference: the content of ``resources/reference/<paper>.yaml``; ``published`` may name an entry of its
+            ``numbers``.
 
     Returns:
-        One record per claim, in the order given, with the keys :data:`COLUMNS` and :data:`DETAILS`; plain data, but ``measured``,
-        ``ci_low`` and ``ci_high`` may be NaN (no value) or infinite. ``claim`` is ``<experiment>.<claim>``.
+        One record per claim, in the order given, with the keys :data:`COLUMNS` and :data:`DETAILS`; plain data, but
+        ``measured``, ``ci_low`` and ``ci_high`` may be NaN (no value) or infinite. ``claim`` is
+        ``<experiment>.<claim>``.
 
     Raises:
         ValueError: for a claim that cannot be evaluated whatever the data, with the claim's name in front.
@@ -66,7 +68,7 @@ def evaluate(
 
 
 def _of_experiment(rows: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """The rows of one experiment, without the axes of others, so that a selector by a foreign axis is an error and not an empty match."""
+    """The rows of one experiment, without the axes of others: selecting by such an axis is an error."""
     own = rows[rows["experiment"] == experiment]
     return (
         own
@@ -133,7 +135,7 @@ def _record(
 
 
 def _paired(expression: str, found: Mapping[str, Quantity]) -> tuple[pd.Series, list[str], list[str]]:
-    """The expression's value per seed that has all quantities; the seeds with a diverged or undefined one; the seeds that lack one."""
+    """The value per seed that has all quantities; seeds with a diverged or undefined one; seeds that lack one."""
     if not found:
         return pd.Series(dtype="float64"), [], []
     lost = {seed for quantity in found.values() for seed in quantity.diverged}
@@ -169,7 +171,7 @@ def _metric(expression: str, selectors: Mapping[str, Mapping], statistic: str) -
 
 
 def published_text(published: object, reference: Mapping) -> str:
-    """What the paper prints: the words of ``published`` itself, or the ``text`` of the reference number whose key it is; "" if none.
+    """What the paper prints: ``published`` itself, or the ``text`` of the reference number whose key it is; "" if none.
 
     A single word in snake_case is taken for a key; ``ValueError`` if the reference has no such number.
     """
@@ -182,6 +184,6 @@ def published_text(published: object, reference: Mapping) -> str:
         near = difflib.get_close_matches(published, numbers, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"published {published!r} is no number of the reference file{hint} There are: {', '.join(numbers) or 'none'}"
+            f"published {published!r} is no number of the reference file{hint} There are: {', '.join(numbers)}"
         )
     return str(published)

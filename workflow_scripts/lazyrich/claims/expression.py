@@ -1,7 +1,8 @@
-"""Arithmetic over named quantities, e.g. ``log10(network / kernel)``, evaluated without running code from a configuration file.
+"""Arithmetic over named quantities, e.g. ``log10(network / kernel)``, without running code from a configuration file.
 
-Allowed: numbers, names, ``+ - * / **``, signs, brackets, and the functions ``abs``, ``log10`` (one argument), ``min``, ``max`` (two or
-more). Values are float64 arrays, elementwise (one entry per seed), with IEEE rules: x/0 is infinite, 0/0 and log10(-1) are NaN.
+Allowed: numbers, names, ``+ - * / **``, signs, brackets, and the functions ``abs``, ``log10`` (one argument),
+``min``, ``max`` (two or more). Values are float64 arrays, elementwise (one entry per seed), with IEEE rules: x/0 is
+infinite, 0/0 and log10(-1) are NaN.
 """
 
 import ast
@@ -30,7 +31,7 @@ def names(expression: str) -> set[str]:
 
 
 def evaluate(expression: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The value of ``expression`` with the arrays ``values`` for its names; :class:`ExpressionError` for anything but arithmetic."""
+    """The value of ``expression`` with ``values`` for its names; :class:`ExpressionError` if it is not arithmetic."""
     with np.errstate(all="ignore"):
         return np.asarray(_value(_parse(expression), expression, values), dtype=np.float64)
 
@@ -53,7 +54,7 @@ def _value(node: ast.expr, expression: str, values: Mapping[str, np.ndarray]) ->
 
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return np.float64(number)
+            return np.asarray(number, dtype=np.float64)
         case ast.Name(id=name):
             if name not in values:
                 near = difflib.get_close_matches(name, values, n=1)

@@ -24,22 +24,23 @@ class Quantity:
 
 
 def select(table: pd.DataFrame, selector: Mapping[str, object]) -> Quantity:
-    """The quantity that ``selector`` (column -> value, e.g. ``{metric: test_error, task: staircase, stage: final}``) names.
+    """The quantity that ``selector`` names: column -> value, e.g. ``{metric: test_error, task: staircase}``.
 
     Args:
         table: normalised tidy rows (:func:`lazyrich.tidy.normalised`) of one experiment.
-        selector: must leave at most one row per seed. Values are compared in one spelling: ``true``, ``True`` and "true" are equal,
-            as are ``10`` and ``10.0``.
+        selector: must leave at most one row per seed. Values are compared in one spelling: ``true``, ``True`` and
+            "true" are equal, as are ``10`` and ``10.0``.
 
-    No matching rows is not an error (a smaller scale may lack a sweep point): ``missing`` says which value was not found.
+    No matching rows is not an error (a smaller scale may lack a sweep point): ``missing`` says which value was not
+    found.
 
     Raises:
-        QuantityError: for an unknown column, a selector without ``metric``, or a seed with several rows; the message names the
-            columns that a selector must still fix.
+        QuantityError: for an unknown column, a selector without ``metric``, or a seed with several rows; the message
+            names the columns that a selector must still fix.
     """
     if "metric" not in selector:
         raise QuantityError(f"the selector {dict(selector)!r} names no metric; add e.g. 'metric: test_error'")
-    # A diverged member has history rows but perhaps no row at the stage or step asked for; it must be counted all the same.
+    # A diverged member may have history but no row at the stage or step asked for; it counts as diverged all the same.
     axes = {name: value for name, value in selector.items() if name not in ("stage", "step")}
     member_rows, missing = _matching(table, axes)
     lost = set(member_rows.loc[member_rows["status"] == "diverged", "seed"])
@@ -73,10 +74,8 @@ def _matching(table: pd.DataFrame, selector: Mapping[str, object]) -> tuple[pd.D
             raise QuantityError(
                 f"cannot select by {name!r}: no such axis{hint} The table has: {', '.join(table.columns)}"
             )
-        if name == "step":
-            kept = rows[rows[name] == float(value)]  # type: ignore[arg-type]
-        else:
-            kept = rows[rows[name] == text(value)]
+        wanted = float(value) if name == "step" else text(value)  # type: ignore[arg-type]
+        kept = rows[rows[name] == wanted]
         if not len(kept):
             there = ", ".join(sorted({text(cell) or "(empty)" for cell in rows[name]}, key=sort_key)[:12])
             return kept, f"no row has {name} = {text(value)}" + (f" (there are: {there})" if there else "")

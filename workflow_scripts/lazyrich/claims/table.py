@@ -19,7 +19,7 @@ HEADINGS = ("verdict", "claim", "expected", "measured")
 
 
 def to_csv(records: Sequence[Record]) -> str:
-    """The text of results/claims.csv: one line per claim, numbers with six significant digits, no value as an empty cell."""
+    """The text of results/claims.csv: one line per claim, numbers with six significant digits, none as empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -28,7 +28,7 @@ def to_csv(records: Sequence[Record]) -> str:
 
 
 def to_terminal(records: Sequence[Record], width: int | None = None) -> str:
-    """A readable table, wrapped to ``width`` characters (default: the terminal's), with a tally of the verdicts as its last line.
+    """A readable table, wrapped to ``width`` characters (default: the terminal's), with a tally of the verdicts last.
 
     Verdicts are words, in capitals where they need attention. Below 90 characters each claim is a block of lines.
     """
@@ -48,7 +48,7 @@ def tally(records: Sequence[Record]) -> str:
 
 
 def measured(record: Record) -> str:
-    """Estimate, interval and number of seeds, e.g. "980 [810, 1.2e+03], 5 seeds"; an infinite critical size is "inf": never reached."""
+    """Estimate, interval and number of seeds, e.g. "980 [810, 1.2e+03], 5 seeds"; "inf" is a size never reached."""
     value, low, high = (float(record[name]) for name in ("measured", "ci_low", "ci_high"))  # type: ignore[arg-type]
     if math.isnan(value):
         return "no value"
@@ -83,8 +83,11 @@ def _blocks(records: Sequence[Record], width: int) -> list[str]:
             f"{_word(record)}: {record['paper']} {record['claim']} ({record['where']})", width, break_on_hyphens=False
         )
         for text in (
-            str(record["statement"]), f"expected: {_expected(record)}", f"measured: {measured(record)}", f"reason: {record['reason']}",
-        ):  # fmt: skip
+            str(record["statement"]),
+            f"expected: {_expected(record)}",
+            f"measured: {measured(record)}",
+            f"reason: {record['reason']}",
+        ):
             lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
         lines.append("")
     return lines[:-1]

@@ -18,7 +18,7 @@ DEFAULT_SEEDS = 3
 
 @dataclass(frozen=True)
 class Range:
-    """What a claim expects: the closed interval [low, high], widened on both sides by ``tolerance`` (in the unit of the expression)."""
+    """What a claim expects: the closed interval [low, high], widened on both sides by ``tolerance`` (in one unit)."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -46,7 +46,7 @@ class Range:
 
 
 def expected_range(expected: dict[str, float], tolerance: float = 0.0) -> Range:
-    """The range of a claim's ``expected`` (``at_least``, ``at_most`` or both); ``ValueError`` for other keys or impossible bounds."""
+    """The range of a claim's ``expected``: ``at_least``, ``at_most`` or both; ``ValueError`` for impossible bounds."""
     unknown = set(expected) - {"at_least", "at_most"}
     if unknown:
         raise ValueError(f"unknown keys {', '.join(sorted(unknown))} in expected; allowed: at_least, at_most")
@@ -55,7 +55,7 @@ def expected_range(expected: dict[str, float], tolerance: float = 0.0) -> Range:
 
 
 def large_enough(scale: str, smallest: str) -> bool:
-    """Whether a claim that needs at least scale ``smallest`` can be judged at ``scale``; ``ValueError`` for an unknown scale."""
+    """Whether a claim that needs scale ``smallest`` can be judged at ``scale``; ``ValueError`` for an unknown scale."""
     for name in (scale, smallest):
         if name not in SCALES:
             raise ValueError(f"unknown scale {name!r}; the scales are {' < '.join(SCALES)}")

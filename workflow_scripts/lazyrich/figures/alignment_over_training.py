@@ -1,6 +1,7 @@
-"""The neural feature ansatz over training: uncentered and centered correlation, feature quality, and the centered share.
+"""The neural feature ansatz over training: uncentered and centered correlation, feature quality, centered share.
 
-One column of panels per initial scale of the weights; above the correlations with their rotated-kernel nulls, below the ratio.
+One column of panels per initial scale of the weights; above the correlations with their rotated-kernel nulls, below
+the ratio.
 """
 
 import re
@@ -34,9 +35,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure.
 
     Args:
-        table: tidy rows of one experiment, with a column of panels for each value of the axis ``init_scale`` if there is one. Metrics over steps:
-            ``uncentered_nfa``, ``centered_nfa``, ``nfm_egop_correlation``, the first two with ``_null``, and ``nfa_ratio``, as far as there
-            are. Of several layers the first is drawn.
+        table: tidy rows of one experiment, with a column of panels for each value of the axis ``init_scale`` if there
+            is one. Metrics over steps: ``uncentered_nfa``, ``centered_nfa``, ``nfm_egop_correlation``, the first two
+            with ``_null``, and ``nfa_ratio``, as far as there are. Of several layers the first is drawn.
         spec: ``title``, ``palette`` and ``width`` (inches).
 
     Returns:
@@ -71,9 +72,16 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
 
 
 def _series(
-    axes: Axes, rows: pd.DataFrame, metric: str, series: str, scale: str, spec: Mapping, legend: tuple[dict[str, Artist], str] | None,
-    *, seeds: bool = False,
-) -> pd.DataFrame:  # fmt: skip
+    axes: Axes,
+    rows: pd.DataFrame,
+    metric: str,
+    series: str,
+    scale: str,
+    spec: Mapping,
+    legend: tuple[dict[str, Artist], str] | None,
+    *,
+    seeds: bool = False,
+) -> pd.DataFrame:
     per_seed, summary = over_seeds(rows[rows["metric"] == metric], "step")
     if not len(summary):
         return summary
@@ -95,9 +103,16 @@ def _null(
         return values[[]]
     ends = values.groupby("step")["value"].agg(["mean", "min", "max"])
     band = axes.fill_between(
-        ends.index, ends["min"], ends["max"], facecolor="none", edgecolor=style.colour(series, spec), hatch="////", linewidth=0.4, alpha=0.55,
+        ends.index,
+        ends["min"],
+        ends["max"],
+        facecolor="none",
+        edgecolor=style.colour(series, spec),
+        hatch="////",
+        linewidth=0.4,
+        alpha=0.55,
         zorder=1.2,
-    )  # fmt: skip
+    )
     name = {"uncentered": "UC-NFA", "centered": "C-NFA"}[series]
     handles.setdefault(f"{name}, gradients rotated at random (range)", band)
     count = values.groupby("step")["seed"].nunique()

@@ -1,6 +1,7 @@
 """Test error against training-set size: the network, the NTK of its initialisation, and where they part (m*).
 
-One column of panels per task; above the errors relative to the variance of the targets, below the ratio of network to kernel.
+One column of panels per task; above the errors relative to the variance of the targets, below the ratio of network to
+kernel.
 """
 
 from collections.abc import Mapping
@@ -29,12 +30,14 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure.
 
     Args:
-        table: tidy rows of one experiment with the axis ``train_size`` and, as one panel each, the values of ``task``. Metrics: ``test_error``,
-            ``ntk_test_error``, ``test_error_ratio``, ``test_error_ratio_empirical`` and ``critical_dataset_size``, as far as there are.
+        table: tidy rows of one experiment with the axis ``train_size`` and, as one panel each, the values of
+            ``task``. Metrics: ``test_error``, ``ntk_test_error``, ``test_error_ratio``,
+            ``test_error_ratio_empirical`` and ``critical_dataset_size``, as far as there are.
         spec: ``title``, ``palette``, ``width`` (inches) and ``epsilon``, the ratio that defines m* (default 0.1).
 
     Returns:
-        The figure and the numbers plotted. The empirical NTK's error is, seed by seed, the network's error over their ratio.
+        The figure and the numbers plotted. The empirical NTK's error is, seed by seed, the network's error over their
+        ratio.
     """
     rows, remark = prepare(table, "learning_curves", ["train_size"], METRICS)
     tasks = levels(rows, "task")

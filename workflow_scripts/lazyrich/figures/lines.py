@@ -39,19 +39,34 @@ def mean_with_bars(
     shift: float,
     linestyle: str = "-",
 ) -> Line2D:
-    """The mean with its 95 % interval as bars, and seeds as small points, all moved by the factor ``shift`` along a logarithmic abscissa.
+    """The mean with its 95 % interval as bars, and seeds as small points, moved by a factor ``shift`` in abscissa.
 
     The shift keeps series with equal abscissae from hiding each other; the numbers plotted keep the true abscissa.
     """
     shade = colour(series, spec)
     outside = shift**3  # seeds stand beside their mean
     axes.plot(
-        per_seed["x"] * outside, per_seed["value"], linestyle="none", marker=marker(series), markersize=2.6, color=shade, alpha=0.4,
+        per_seed["x"] * outside,
+        per_seed["value"],
+        linestyle="none",
+        marker=marker(series),
+        markersize=2.6,
+        color=shade,
+        alpha=0.4,
         markeredgewidth=0,
-    )  # fmt: skip
+    )
     reach = np.abs(summary[["ci_low", "ci_high"]].to_numpy().T - summary["value"].to_numpy())
     bars = axes.errorbar(
-        summary["x"] * shift, summary["value"], yerr=np.nan_to_num(reach), color=shade, marker=marker(series), linestyle=linestyle,
-        markeredgecolor="white", markeredgewidth=0.5, markersize=6, elinewidth=1.4, capsize=2.5,
-    )  # fmt: skip
+        summary["x"] * shift,
+        summary["value"],
+        yerr=np.nan_to_num(reach),
+        color=shade,
+        marker=marker(series),
+        linestyle=linestyle,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        markersize=6,
+        elinewidth=1.4,
+        capsize=2.5,
+    )
     return bars.lines[0]

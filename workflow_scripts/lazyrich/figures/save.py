@@ -13,8 +13,8 @@ DOTS_PER_INCH = 150
 def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> tuple[Path, Path, Path]:
     """Write ``<stem>.pdf``, ``<stem>.png`` (150 dots per inch) and ``<stem>.csv`` and return their paths.
 
-    No file holds a date or a version of the software: a rerun with the same numbers writes the same bytes, and nothing downstream
-    needs to be made again.
+    No file holds a date or a version of the software: a rerun with the same numbers writes the same bytes, and
+    nothing downstream needs to be made again.
     """
     # not `with_suffix`, which would cut a name like `scale-0.3` short
     pdf, png, table = (stem.parent / f"{stem.name}.{kind}" for kind in ("pdf", "png", "csv"))

@@ -16,10 +16,10 @@ RESAMPLES = 1999
 def prepare(
     table: pd.DataFrame, figure: str, needed: Sequence[str], metrics: Sequence[str]
 ) -> tuple[pd.DataFrame, str]:
-    """The rows of a figure, with finite steps of diverged members left out, and a note on how many those are ("" for none).
+    """The rows of a figure, without those of diverged members, and a note on how many these are ("" for none).
 
-    ``needed`` are the axes that the figure cannot do without, ``metrics`` the ones that it draws (at least one must be there).
-    ``ValueError`` if an axis or all metrics are missing.
+    ``needed`` are the axes that the figure cannot do without, ``metrics`` the ones that it draws (at least one must
+    be there). ``ValueError`` if an axis or all metrics are missing.
     """
     rows = normalised(table)
     missing = [name for name in needed if name not in rows.columns or (rows[name] == "").all()]
@@ -48,13 +48,13 @@ def at_end(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def first_layer(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows of the first layer by name, with those that belong to no layer, and that layer's name ("" if there is none)."""
+    """The rows of the first layer by name and of no layer, and that layer's name ("" if there is none)."""
     layers = sorted(set(rows["layer"]) - {""})
     return (rows[rows["layer"].isin(["", layers[0]])], layers[0]) if layers else (rows, "")
 
 
 def levels(rows: pd.DataFrame, axis: str) -> list[str]:
-    """The values of an axis, numbers by size and words in the order of the table; [""] if the table has no such axis."""
+    """The values of an axis, numbers by size and words in the table's order; [""] if the table has no such axis."""
     if axis not in rows.columns:
         return [""]
     found = list(dict.fromkeys(rows[axis]))
@@ -70,9 +70,9 @@ def at_level(rows: pd.DataFrame, axis: str, level: str) -> pd.DataFrame:
 def over_seeds(rows: pd.DataFrame, x: str, statistic: str = "mean") -> tuple[pd.DataFrame, pd.DataFrame]:
     """The values against column ``x``: per seed, and summarised over seeds.
 
-    Returns two tables, both sorted by ``x`` as a number: columns ``x, seed, value`` and ``x, value, ci_low, ci_high, n_seeds``, with the 95 %
-    bootstrap interval of :func:`lazyrich.intervals.interval` (ends are NaN for a single seed). Several values of one seed at one ``x`` are
-    averaged first, since they are not independent.
+    Returns two tables, both sorted by ``x`` as a number: columns ``x, seed, value`` and ``x, value, ci_low, ci_high,
+    n_seeds``, with the 95 % bootstrap interval of :func:`lazyrich.intervals.interval` (ends are NaN for a single
+    seed). Several values of one seed at one ``x`` are averaged first, since they are not independent.
     """
     numbers = rows.assign(x=pd.to_numeric(rows[x]))
     per_seed = numbers.groupby(["seed", "x"], sort=False, as_index=False)["value"].mean()

@@ -1,6 +1,7 @@
 """Feature learning strength and test accuracy against the richness gamma, for true and for shuffled labels.
 
-One row of panels per network architecture; columns: distance of the NTK, distance of the conjugate kernel, test accuracy.
+One row of panels per network architecture; columns: distance of the NTK, distance of the conjugate kernel, test
+accuracy.
 """
 
 from collections.abc import Mapping
@@ -31,8 +32,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure.
 
     Args:
-        table: tidy rows of one experiment with the axis ``gamma`` and, if there are, ``labels`` ("true", "shuffled") and ``network``. Metrics
-            at the end of training: ``ntk_strength``, ``conjugate_kernel_strength``, ``test_accuracy``, as far as there are.
+        table: tidy rows of one experiment with the axis ``gamma`` and, if there are, ``labels`` ("true", "shuffled")
+            and ``network``. Metrics at the end of training: ``ntk_strength``, ``conjugate_kernel_strength``,
+            ``test_accuracy``, as far as there are.
         spec: ``title``, ``palette`` and ``width`` (inches).
 
     Returns:

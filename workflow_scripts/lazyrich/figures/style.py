@@ -5,6 +5,7 @@ Figures are made inside ``with style.context():`` and hold no global state: no p
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -34,15 +35,31 @@ SERIES = {
 GREY = "0.35"
 
 SIZES = {
-    "font.size": 8.5, "axes.titlesize": 9.5, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
-    "figure.titlesize": 11, "figure.labelsize": 7.5,
-}  # fmt: skip
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "figure.titlesize": 11,
+    "figure.labelsize": 7.5,
+}
 LINES = {
-    "lines.linewidth": 1.6, "lines.markersize": 4.5, "axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.9",
-    "xtick.bottom": True, "ytick.left": True, "xtick.major.size": 3, "ytick.major.size": 3, "xtick.minor.size": 1.5,
-    "ytick.minor.size": 1.5, "xtick.major.width": 0.8, "ytick.major.width": 0.8,
-}  # fmt: skip
-# TrueType text in PDF files, so that an editor can change it; a fixed salt, so that a file does not depend on the process.
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "axes.linewidth": 0.8,
+    "grid.linewidth": 0.6,
+    "grid.color": "0.9",
+    "xtick.bottom": True,
+    "ytick.left": True,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+}
+# TrueType text in PDF files, so that an editor can change it; a fixed salt, so that files do not depend on the process.
 FILES = {"pdf.fonttype": 42, "svg.hashsalt": "lazyrich", "savefig.facecolor": "white"}
 FONT = {"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"], "axes.unicode_minus": True}
 
@@ -55,8 +72,8 @@ def context() -> AbstractContextManager:
     return mpl.rc_context(defaults | grid | SIZES | LINES | FILES | FONT)
 
 
-def panels(spec: Mapping, rows: int, columns: int, height: float, **options: object) -> tuple[Figure, np.ndarray]:
-    """A figure of ``rows`` x ``columns`` axes, each row ``height`` inches high, as wide as ``spec["width"]`` says (inches)."""
+def panels(spec: Mapping, rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of ``rows`` x ``columns`` axes, each row ``height`` inches high, ``spec["width"]`` inches wide."""
     width = float(spec.get("width") or PAGE_WIDTH)
     figure = Figure(figsize=(width, rows * height + 0.9), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
@@ -87,9 +104,14 @@ def legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
     entry = 0.6 + longest * 0.06  # inches: the sample of the line, and letters of 8 points
     columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False,
-        handlelength=2.2, columnspacing=1.6,
-    )  # fmt: skip
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=2.2,
+        columnspacing=1.6,
+    )
 
 
 def note(figure: Figure, *sentences: str) -> None:
@@ -98,7 +120,7 @@ def note(figure: Figure, *sentences: str) -> None:
 
 
 def value_scale(axes: Axes, values: Sequence[float] | np.ndarray) -> None:
-    """Logarithmic ordinate where the values span decades: by ``log`` if all are positive, else by ``symlog``, linear near zero."""
+    """Logarithmic ordinate where the values span decades: ``log`` if all are positive, else ``symlog``."""
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     sizes = np.abs(finite[finite != 0])
