@@ -11,6 +11,8 @@ rule train:
         "<logs>/train/{experiment}/{run}.log",
     benchmark:
         "<benchmarks>/train/{experiment}/{run}.jsonl"
+    # Trainings first: they are the longest jobs, and one that starts last would hold up the end.
+    priority: 10
     # One thread: on networks of these sizes two jobs side by side beat one job on two threads, and sums keep their order.
     threads: 1
     resources:

@@ -102,9 +102,13 @@ def test_diverged_seeds_are_excluded_and_counted():
     table = tidy([1.0, math.nan, 3.0, 4.0], status=["converged", "converged", "diverged", "converged"])
     # a diverged member has history, but no row of the final stage
     history = tidy([7.0], seeds=[5], status="diverged", stage="", step=10)
-    quantity = select(normalised(pd.concat([table, history])), {"metric": "m", "stage": "final"})
+    # nor any row of the metric
+    other = tidy([7.0], seeds=[6], status="diverged", stage="", step=10, metric="test_error")
+    elsewhere = tidy([7.0], seeds=[0], status="diverged", metric="test_error", gamma=0.1)
+    table = normalised(pd.concat([table, history, other, elsewhere]))
+    quantity = select(table, {"metric": "m", "stage": "final", "gamma": 1})
     assert list(quantity.values) == [1.0, 4.0]
-    assert quantity.diverged == ("1", "2", "5")
+    assert quantity.diverged == ("1", "2", "5", "6")
 
 
 def test_selector_errors():

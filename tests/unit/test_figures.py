@@ -55,6 +55,7 @@ def curves_table(
             ]
             if size <= 1024:
                 rows.append(row("test_error_ratio_empirical", ratio / 1.1, seed, stage="", **axes))
+                rows.append(row("ntk_test_error_empirical", kernel * 1.1, seed, stage="", **axes))
         size = critical * generator.lognormal(0, 0.2) if task == "staircase" else np.inf if seed % 2 else 5000.0
         rows.append(row("critical_dataset_size", size, seed, stage="", task=task, train_size=1024, run=f"task-{task}"))
     return pd.DataFrame(rows)
@@ -114,6 +115,10 @@ def drawn_lines(figure):
     return [line.get_xydata() for axes in figure.axes for line in axes.get_lines()]
 
 
+def small_print(figure):
+    return " ".join(figure.legends[0].get_title().get_text().split())
+
+
 def is_drawn(lines, x, y):
     return any(
         line.shape == (len(x), 2) and np.allclose(line, np.column_stack([x, y]), equal_nan=True) for line in lines
@@ -146,7 +151,6 @@ def test_learning_curves_draw_seeds_intervals_and_kernels():
     truth = table[(table["metric"] == "test_error") & (table["stage"] == "final") & (table["task"] == "staircase")]
     assert np.allclose(means["value"], truth.groupby("train_size")["value"].mean())
     assert ((means["ci_low"] < means["value"]) & (means["value"] < means["ci_high"])).all()
-    # the kernel's own error comes back from the network's error and their ratio
     empirical = error[(error["series"] == "empirical NTK") & (error["kind"] == "seed")]
     closed_form = error[
         (error["series"] == "closed-form NTK") & (error["kind"] == "seed") & (error["train_size"] <= 1024)
@@ -165,6 +169,13 @@ def test_learning_curves_mark_the_critical_size():
     # half of the seeds never get there: the median is infinite
     assert any("m* not reached in 3 of 6 seeds" in word for word in words)
     assert is_drawn(drawn_lines(figure), [0, 1], [0.2, 0.2])
+
+
+def test_a_network_that_is_ahead_at_every_size_has_only_a_bound_on_its_critical_size():
+    table = curves_table()
+    ahead = table.assign(value=table["value"].where(table["metric"] != "critical_dataset_size", 128))
+    figure, _ = learning_curves.draw(ahead, {})
+    assert "m* ≤ 128" in [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def test_strength_panels():
@@ -232,10 +243,10 @@ def test_diverged_members_are_left_out_and_counted(name):
     axes = [column for column in ("task", "train_size", "network", "labels", "gamma", "init_scale") if column in whole]
     count, total = len(whole[lost][axes].drop_duplicates()), len(whole[[*axes, "seed"]].drop_duplicates())
     figure, numbers = module.draw(broken, {})
-    assert f"{count} of {total} trainings diverged" in figure.get_supxlabel()
+    assert f"{count} of {total} trainings diverged" in small_print(figure)
     kept = numbers[numbers["metric"] != "critical_dataset_size"]
     assert kept.loc[kept["kind"] == "mean", "n_seeds"].min() == len(SEEDS) - 1
-    assert "diverged" not in module.draw(whole, {})[0].get_supxlabel()
+    assert "diverged" not in small_print(module.draw(whole, {})[0])
 
 
 def test_the_palette_changes_colours_and_not_numbers():

@@ -9,6 +9,9 @@ import pandas as pd
 
 from lazyrich.tidy import sort_key, text
 
+#: Columns that say what was measured of a network; the others say which network it is.
+MEASURED = ("metric", "layer", "stage", "step")
+
 
 class QuantityError(ValueError):
     """The selector does not name one value per seed."""
@@ -16,7 +19,7 @@ class QuantityError(ValueError):
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number per seed. Diverged seeds (status "diverged", or a NaN) are not among ``values`` but are listed."""
+    """One number per seed. Seeds of which a selected network diverged, or whose value is NaN, are listed apart."""
 
     values: pd.Series  # float64, index: seed as text
     diverged: tuple[str, ...]
@@ -40,14 +43,11 @@ def select(table: pd.DataFrame, selector: Mapping[str, object]) -> Quantity:
     """
     if "metric" not in selector:
         raise QuantityError(f"the selector {dict(selector)!r} names no metric; add e.g. 'metric: test_error'")
-    # A diverged member may have history but no row at the stage or step asked for; it counts as diverged all the same.
-    axes = {name: value for name, value in selector.items() if name not in ("stage", "step")}
-    member_rows, missing = _matching(table, axes)
-    lost = set(member_rows.loc[member_rows["status"] == "diverged", "seed"])
-    rows, missing_stage = _matching(
-        member_rows, {name: selector[name] for name in selector if name in ("stage", "step")}
-    )
-    rows = rows[~rows["seed"].isin(lost)]
+    own = {name: value for name, value in selector.items() if name in MEASURED}
+    members, no_member = _matching(table, {name: value for name, value in selector.items() if name not in MEASURED})
+    # A diverged member may have nothing but its history: it is found by its axes, whatever is asked of it.
+    lost = set(members.loc[members["status"] == "diverged", "seed"])
+    rows, no_row = _matching(members[~members["seed"].isin(lost)], own)
     repeated = rows[rows["seed"].duplicated(keep=False)]
     if len(repeated):
         raise QuantityError(_ambiguous(repeated, selector))
@@ -55,7 +55,7 @@ def select(table: pd.DataFrame, selector: Mapping[str, object]) -> Quantity:
     lost |= set(rows.loc[is_nan, "seed"])
     values = rows[~is_nan].set_index("seed")["value"]
     values = values.loc[sorted(values.index, key=sort_key)]
-    return Quantity(values, tuple(sorted(lost, key=sort_key)), missing or (missing_stage if not lost else ""))
+    return Quantity(values, tuple(sorted(lost, key=sort_key)), no_member or ("" if lost else no_row))
 
 
 def describe(selector: Mapping[str, object]) -> str:
@@ -77,7 +77,7 @@ def _matching(table: pd.DataFrame, selector: Mapping[str, object]) -> tuple[pd.D
         wanted = float(value) if name == "step" else text(value)  # type: ignore[arg-type]
         kept = rows[rows[name] == wanted]
         if not len(kept):
-            there = ", ".join(sorted({text(cell) or "(empty)" for cell in rows[name]}, key=sort_key)[:12])
+            there = ", ".join(sorted({text(cell) for cell in rows[name]} - {""}, key=sort_key)[:12])
             return kept, f"no row has {name} = {text(value)}" + (f" (there are: {there})" if there else "")
         rows = kept
     return rows, ""

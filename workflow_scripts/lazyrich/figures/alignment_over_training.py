@@ -66,8 +66,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
         panels[0, 0].set_ylabel("correlation (cosine)" + (f"\n{_in_words(layer)}" if layer else ""))
         panels[1, 0].set_ylabel("ratio of inner products,\ncentered / uncentered")
         style.title(figure, spec, TITLE)
-        style.legend(figure, handles)
-        style.note(figure, "Mean over seeds with its 95 % interval (band); thin lines: single seeds.", remark)
+        style.legend(
+            figure, handles, "Mean over seeds with its 95 % interval (band); thin lines: single seeds.", remark
+        )
     return figure, collect(numbers)
 
 

@@ -20,7 +20,8 @@ from lazyrich.figures.series import at_end, at_level, collect, levels, over_seed
 NETWORK, CLOSED_FORM, EMPIRICAL = "network", "closed-form NTK", "empirical NTK"
 CRITICAL = "critical_dataset_size"
 RATIOS = {CLOSED_FORM: "test_error_ratio", EMPIRICAL: "test_error_ratio_empirical"}
-METRICS = ("test_error", "ntk_test_error", *RATIOS.values(), CRITICAL)
+ERRORS = {NETWORK: "test_error", CLOSED_FORM: "ntk_test_error", EMPIRICAL: "ntk_test_error_empirical"}
+METRICS = (*ERRORS.values(), *RATIOS.values(), CRITICAL)
 TITLE = "Test error of a network and of its initial kernel"
 #: The ratio of test errors that defines m* (Goring et al., definition 16).
 EPSILON = 0.1
@@ -31,13 +32,12 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
 
     Args:
         table: tidy rows of one experiment with the axis ``train_size`` and, as one panel each, the values of
-            ``task``. Metrics: ``test_error``, ``ntk_test_error``, ``test_error_ratio``,
-            ``test_error_ratio_empirical`` and ``critical_dataset_size``, as far as there are.
+            ``task``. Metrics, as far as there are: ``test_error``; ``ntk_test_error`` and ``test_error_ratio``, both
+            also with ``_empirical``; ``critical_dataset_size``.
         spec: ``title``, ``palette``, ``width`` (inches) and ``epsilon``, the ratio that defines m* (default 0.1).
 
     Returns:
-        The figure and the numbers plotted. The empirical NTK's error is, seed by seed, the network's error over their
-        ratio.
+        The figure and the numbers plotted.
     """
     rows, remark = prepare(table, "learning_curves", ["train_size"], METRICS)
     tasks = levels(rows, "task")
@@ -51,14 +51,16 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
             of_task = at_level(rows, "task", task)
             upper, lower = panels[:, column]
             upper.set_title(style.words(task) or "all tasks")
-            for axes, series in ((upper, _errors(of_task)), (lower, _ratios(of_task))):
+            for axes, series in ((upper, _series(of_task, ERRORS)), (lower, _series(of_task, RATIOS))):
                 metric = "test_error" if axes is upper else "test_error_ratio"
                 for name, values in series.items():
                     per_seed, summary = over_seeds(values, "train_size")
                     handles.setdefault(_label(name), mean_with_band(axes, summary, name, spec))
                     thin_seeds(axes, per_seed, name, spec)
                     numbers.append(plotted(per_seed, summary, "train_size", task=task, metric=metric, series=name))
-            numbers.append(_critical_size((upper, lower), of_task[of_task["metric"] == CRITICAL], task, handles, end))
+            numbers.append(
+                _critical_size((upper, lower), of_task[of_task["metric"] == CRITICAL], task, handles, sizes, end)
+            )
             epsilon = float(spec.get("epsilon", EPSILON))
             handles.setdefault(
                 f"ratio {epsilon:g}, defines m*", lower.axhline(epsilon, color=style.GREY, linestyle="--", linewidth=1)
@@ -69,8 +71,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
         panels[0, 0].set_ylabel("test error\n(relative to target variance)")
         panels[1, 0].set_ylabel("test error,\nnetwork / kernel")
         style.title(figure, spec, TITLE)
-        style.legend(figure, handles)
-        style.note(figure, "Mean over seeds with its 95 % interval (band); thin lines: single seeds.", remark)
+        style.legend(
+            figure, handles, "Mean over seeds with its 95 % interval (band); thin lines: single seeds.", remark
+        )
     return figure, collect(numbers)
 
 
@@ -78,37 +81,27 @@ def _label(name: str) -> str:
     return name if name == NETWORK else f"{name} (below: ratio to it)"
 
 
-def _errors(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Series name -> rows of test errors."""
-    network = at_end(rows, "test_error")
-    closed_form = at_end(rows, "ntk_test_error")
-    pair = network.merge(at_end(rows, RATIOS[EMPIRICAL]), on=["run", "train_size", "seed"], suffixes=("", "_ratio"))
-    empirical = pair.assign(value=pair["value"] / pair["value_ratio"])
-    return {
-        name: part
-        for name, part in ((NETWORK, network), (CLOSED_FORM, closed_form), (EMPIRICAL, empirical))
-        if len(part)
-    }
-
-
-def _ratios(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Series name -> rows of the ratio of the network's test error to that of the named kernel."""
-    return {name: at_end(rows, metric) for name, metric in RATIOS.items() if (rows["metric"] == metric).any()}
+def _series(rows: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """Series name -> its rows at the end of training, for the metrics that there are."""
+    return {name: at_end(rows, metric) for name, metric in metrics.items() if (rows["metric"] == metric).any()}
 
 
 def _critical_size(
-    axes: tuple[Axes, Axes], rows: pd.DataFrame, task: str, handles: dict[str, Artist], end: float
+    axes: tuple[Axes, Axes], rows: pd.DataFrame, task: str, handles: dict[str, Artist], sizes: list[float], end: float
 ) -> pd.DataFrame:
     """Mark the median of m* over seeds and its interval; a seed that never gets there has an infinite m*.
 
-    An interval that is open to the right is drawn up to ``end``, the right end of the abscissa.
+    An interval that is open to the right is drawn up to ``end``, the right end of the abscissa. ``sizes`` are all
+    training-set sizes.
     """
     per_seed, summary = over_seeds(rows.assign(constant=0), "constant", "median")
     if not len(summary):
         return summary
     median, low, high = summary.loc[0, ["value", "ci_low", "ci_high"]]
+    smallest = min(sizes)
     unreached = int((~np.isfinite(per_seed["value"])).sum())
-    words = [f"m* = {median:,.0f}"] if np.isfinite(median) else []
+    relation = "=" if median > smallest else "≤"  # below the threshold everywhere: sizes are too large to tell
+    words = [f"m* {relation} {median:,.0f}"] if np.isfinite(median) else []
     if unreached:
         words.append(f"m* not reached in {unreached} of {len(per_seed)} seeds")
     for each in axes:

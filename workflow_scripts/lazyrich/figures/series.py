@@ -27,14 +27,14 @@ def prepare(
         raise ValueError(
             f"figure {figure} needs the axes {', '.join(missing)}; the table has: {', '.join(axes(rows)) or 'none'}"
         )
+    # a diverged member has its history, but perhaps none of the metrics drawn
+    trained = rows[rows["step"].notna() | rows["stage"].ne("")]
     rows = rows[rows["metric"].isin(metrics)]
     if not len(rows):
         raise ValueError(f"figure {figure} finds none of its metrics in the table: {', '.join(metrics)}")
     member = ["run", *axes(rows), "seed"]
-    trained = rows[rows["step"].notna() | rows["stage"].ne("")]
-    members = trained if len(trained) else rows
-    diverged = len(members.loc[members["status"] == "diverged", member].drop_duplicates())
-    total = len(members[member].drop_duplicates())
+    diverged = len(trained.loc[trained["status"] == "diverged", member].drop_duplicates())
+    total = len(trained[member].drop_duplicates())
     note = (
         f"{diverged} of {total} trainings diverged and {'is' if diverged == 1 else 'are'} left out." if diverged else ""
     )

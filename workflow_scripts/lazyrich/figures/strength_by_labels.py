@@ -70,8 +70,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
             axes.set_xlabel("richness γ (lazy ← → rich)")
         handles["one seed"] = Line2D([], [], linestyle="none", marker="o", markersize=2.6, color=style.GREY)
         style.title(figure, spec, TITLE)
-        style.legend(figure, handles)
-        style.note(figure, "CKA: centered kernel alignment, 1 for equal kernels.", remark)
+        style.legend(figure, handles, "CKA: centered kernel alignment, 1 for equal kernels.", remark)
     return figure, collect(numbers)
 
 

@@ -3,6 +3,7 @@
 Figures are made inside ``with style.context():`` and hold no global state: no pyplot, no changed defaults.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -42,7 +43,6 @@ SIZES = {
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
     "figure.titlesize": 11,
-    "figure.labelsize": 7.5,
 }
 LINES = {
     "lines.linewidth": 1.6,
@@ -98,25 +98,28 @@ def title(figure: Figure, spec: Mapping, default: str) -> None:
     figure.suptitle(spec.get("title") or default, weight="bold")
 
 
-def legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
-    """One legend for the whole figure, below it, in as many columns as fit; ``handles`` maps words to drawn things."""
+def legend(figure: Figure, handles: Mapping[str, Artist], *sentences: str) -> None:
+    """One legend for the whole figure, below it, in as many columns as fit.
+
+    ``handles`` maps words to drawn things. The sentences stand over it in small print: how to read the figure, and what
+    was left out; empty ones are passed over.
+    """
     longest = max(map(len, handles), default=0)
     entry = 0.6 + longest * 0.06  # inches: the sample of the line, and letters of 8 points
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
-    figure.legend(
+    width = figure.get_figwidth()
+    note = textwrap.fill(" ".join(sentence for sentence in sentences if sentence), int(width * 15))
+    drawn = figure.legend(
         list(handles.values()),
         list(handles),
         loc="outside lower center",
-        ncols=columns,
+        ncols=max(1, min(len(handles), int(width / entry))),
         frameon=False,
         handlelength=2.2,
         columnspacing=1.6,
+        title=note,
+        title_fontsize=7.5,
     )
-
-
-def note(figure: Figure, *sentences: str) -> None:
-    """Small print at the foot of the figure: how to read it, and what was left out; empty sentences are passed over."""
-    figure.supxlabel(" ".join(sentence for sentence in sentences if sentence), x=0.01, ha="left", color=GREY)
+    drawn.get_title().set_color(GREY)
 
 
 def value_scale(axes: Axes, values: Sequence[float] | np.ndarray) -> None:
