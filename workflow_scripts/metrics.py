@@ -6,7 +6,7 @@ from lazyrich import artifacts, jobs
 from lazyrich.datasets.reading import Dataset
 from lazyrich.devices import prepare
 from lazyrich.kernels.store import StoredKernels
-from lazyrich.metrics.measuring import measure_run, plain_table
+from lazyrich.metrics.measuring import measure_run
 from lazyrich.metrics.member import MemberData
 from lazyrich.spectra.store import StoredSpectra
 from lazyrich.training.reading import TrainedRun
@@ -20,7 +20,7 @@ def main(job: jobs.Job) -> None:
     members = [MemberData(name, run, dataset, kernels, spectra) for name in run.members]
     with artifacts.writing(output, f"{output.stem}.zarr") as store:
         table = measure_run(job.parameters(), json.loads(job.code), members, store, job.say, job.title)
-        artifacts.write_json(output, plain_table(table))
+        artifacts.write_json(output, table)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
-"""Puts tests/ on the path, for `cases`, and keeps the tests on one thread: their matrices are small."""
-
-import sys
-from pathlib import Path
+"""Keeps the tests on one thread, as their matrices are small, and trains once for all what several of them read."""
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from small_runs import DIGITS, dataset, run_spec, train
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,3 +12,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Three members on digits: two share an initialisation, one has diverged."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = dataset(folder, DIGITS)
+    entries = {
+        "seed-0": {},
+        "labels-shuffled_seed-0": {"set": {"training.labels": "shuffled"}},
+        "rate-huge_seed-1": {"seed": 1, "set": {"training.learning_rate": 1e20}},
+    }
+    return train(folder, data, run_spec(entries, training={"max_steps": 60})), data

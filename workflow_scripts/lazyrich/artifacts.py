@@ -8,6 +8,7 @@ The manifest is written last, atomically: where there is one, everything that it
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -52,7 +53,12 @@ class Unit:
         return attributes.get("fingerprint") == self.fingerprint and bool(attributes.get("complete"))
 
     def begin(self) -> None:
-        """Record the fingerprint before anything is computed, so that what is there after a kill is known to be this unit's."""
+        """Record the fingerprint before anything is computed, so that what is there after a kill is known to be this unit's.
+
+        What Zarr was writing under a temporary name when the kill came is removed.
+        """
+        for half_written in self.path.rglob("*.partial"):
+            half_written.unlink()
         self.group.attrs.update({"fingerprint": self.fingerprint, "complete": False})
 
     def array(self, name: str, data: np.ndarray, dimensions: tuple[str, ...]) -> None:
@@ -90,6 +96,7 @@ class Store:
                 self._set_aside(unit.path, name, str(present))
             earlier = self._aside(name, fingerprint)
             if earlier.exists():
+                unit.path.parent.mkdir(parents=True, exist_ok=True)
                 earlier.rename(unit.path)
         return unit
 
@@ -106,7 +113,7 @@ class Store:
             shutil.rmtree(target)
         os.utime(path)
         path.rename(target)
-        versions = sorted(target.parent.glob(f"{target.stem}.*"), key=lambda version: version.stat().st_mtime, reverse=True)
+        versions = sorted(target.parent.glob(f"{target.stem}.{'[0-9a-f]' * 16}"), key=lambda version: version.stat().st_mtime, reverse=True)
         for version in versions[KEPT:]:
             shutil.rmtree(version)
 
@@ -137,8 +144,16 @@ def write_manifest(path: Path, stage: str, store: str, units: list[Unit], **cont
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON as :func:`write_text` does."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Write JSON as :func:`write_text` does. JSON has no infinities and no NaN: they become words, which ``float`` reads."""
+    write_text(path, json.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -46,7 +46,8 @@ def end_with(pid: int | None) -> None:
     def watch() -> None:
         while _alive(pid):
             time.sleep(0.5)
-        print(f"the workflow (process {pid}) is gone: stopping here; a rerun goes on from the last checkpoint", file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read what we print may be gone too
+            print(f"the workflow (process {pid}) is gone: stopping here; a rerun goes on from the last checkpoint", file=sys.stderr, flush=True)
         os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -56,7 +57,7 @@ def _alive(pid: int) -> bool:
     """True while the process runs; a zombie that nobody has waited for yet counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second if it ends between opening and reading
         if Path("/proc/self").exists():
             return False
     try:  # no /proc (macOS)

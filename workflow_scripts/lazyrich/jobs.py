@@ -10,10 +10,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
+from lazyrich.fingerprints import canonical, fingerprint, module_file, tree_digest
 from lazyrich.guard import end_with
 from lazyrich.progress import duration
 
@@ -59,20 +60,21 @@ def run(main: Callable[[Job], None], snakemake: object | None = None) -> None:
     log = Path(job.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     record = log.with_suffix(".job.json")
-    record.write_text(json.dumps({"job": asdict(job)}, indent=1) + "\n", encoding="utf-8")
+    _record(job, record)
     workflow = os.environ.get("LAZYRICH_WORKFLOW_PID")
     end_with(int(workflow) if snakemake is not None and workflow else None)
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as handle:
-        sys.stderr = _Tee(sys.__stderr__, handle)  # type: ignore[assignment]
+        sys.stderr = _Tee(handle, sys.__stderr__)  # type: ignore[assignment]
         try:
             main(job)
         except Exception as error:
             _report(job, error)
+            _record(job, record)
             sys.stderr.flush()
             os._exit(1)  # the job's own traceback stands above; Snakemake's wrapper would only add its own
         job.say(f"done in {duration(time.monotonic() - started)}")
-        record.write_text(json.dumps({"job": asdict(job), "modules": _first_party_modules()}, indent=1) + "\n", encoding="utf-8")
+        _record(job, record)
         sys.stderr = sys.__stderr__
 
 
@@ -98,7 +100,22 @@ def _from_snakemake(snakemake) -> Job:
 def _from_file(arguments: list[str]) -> Job:
     if len(arguments) != 2:
         sys.exit(f"usage: python {arguments[0]} results/logs/<rule>/<name>.job.json  (each job of a run leaves such a file)")
-    return Job(**json.loads(Path(arguments[1]).read_text(encoding="utf-8"))["job"])
+    recorded = json.loads(Path(arguments[1]).read_text(encoding="utf-8"))
+    job = Job(**recorded["job"])
+    changed = {name: tree_digest(module_file(name)) for name, digest in recorded["modules"].items() if tree_digest(module_file(name)) != digest}
+    if not changed:
+        return job
+    # Under the old digest, what new code computes would later be taken for what the old code computed.
+    job.say(f"{', '.join(changed)} changed since: the results are kept apart; the workflow will compute its own")
+    code = json.loads(job.code) if job.code.startswith("{") else job.code
+    apart = {key: fingerprint(value, changed) for key, value in code.items()} if isinstance(code, dict) else fingerprint(code, changed)
+    return replace(job, code=canonical(apart) if isinstance(code, dict) else apart)
+
+
+def _record(job: Job, path: Path) -> None:
+    """Write what is needed to run the job again alone, with the digest of each of our modules that it has imported so far."""
+    modules = {name: tree_digest(module_file(name)) for name in _first_party_modules()}
+    path.write_text(json.dumps({"job": asdict(job), "modules": modules}, indent=1) + "\n", encoding="utf-8")
 
 
 def _report(job: Job, error: Exception) -> None:
@@ -119,7 +136,7 @@ def _first_party_modules() -> list[str]:
 
 
 class _Tee:
-    """Standard error and the log file at once, each line at once in both."""
+    """The log file and standard error at once, each line at once in both; the log first, as the terminal may be gone."""
 
     def __init__(self, *streams: TextIO) -> None:
         self.streams = streams

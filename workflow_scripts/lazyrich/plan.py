@@ -140,7 +140,7 @@ class Plan:
 
     @cached_property
     def figures(self) -> dict[tuple[str, str], str]:
-        """(paper, figure) -> the experiment that it shows. Figures are named ``<experiment>`` or ``<experiment>-<figure>``."""
+        """(paper, figure) -> the experiment that it shows. A figure's file is named ``<experiment>-<figure>``."""
         return {
             (spec["paper"], f"{experiment}-{figure}"): experiment
             for experiment, spec in self.experiments.items()

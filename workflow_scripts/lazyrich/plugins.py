@@ -37,6 +37,6 @@ def load(folder: str, name: str) -> ModuleType:
     """Import member ``name`` of ``folder``; ``ValueError`` with the nearest name if there is none."""
     if name not in names(folder):
         near = difflib.get_close_matches(name, names(folder), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{folder}{hint} There are: {', '.join(names(folder))}.")
     return import_module(module_name(folder, name))

@@ -23,6 +23,11 @@ class Progress:
             self._last = now
             self._print(now, note)
 
+    def skip(self, amount: float) -> None:
+        """Count ``amount`` units as done without work (taken up from earlier, or not needed): they say nothing of the speed."""
+        self.done += amount
+        self._before += amount
+
     def _print(self, now: float, note: str) -> None:
         elapsed = now - self._start
         speed = (self.done - self._before) / elapsed

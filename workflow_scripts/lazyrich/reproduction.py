@@ -5,19 +5,21 @@ job ends, the reason of a failure without Snakemake's own traceback, and the ver
 """
 
 import argparse
-import csv
 import difflib
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import yaml
 
+from lazyrich import paths as paths_of
 from lazyrich.claims.table import to_terminal
 from lazyrich.configuration import ConfigurationError, load
 from lazyrich.guard import exclusive
@@ -25,7 +27,7 @@ from lazyrich.progress import duration
 
 #: What Snakemake prints between jobs that says nothing to whoever waits for a result.
 NOISE = re.compile(
-    r"^(\[\w{3} \w{3} .*\]|Using .*profile.*|Config file .* is extended.*|Assuming unrestricted.*|(Error in|Finished|localrule|rule) .*"
+    r"^(\[\w{3} \w{3} .*\]|Using .*|Elapsed time:.*|Config file .* is extended.*|Assuming unrestricted.*|(Error in|Finished|localrule|rule) .*"
     r"|RuleException:.*|CalledProcessError in file.*|Command '.*|Removing output files.*|Shutting down.*|Complete log.*|Building DAG.*"
     r"|Exiting because.*|Provided .*|Rules claiming.*|Select jobs.*|Execute \d+.*|WorkflowError:|At least one job did not.*|Job stats.*|    .*|\s*)$"
 )
@@ -35,27 +37,44 @@ STEPS = re.compile(r"^(\d+) of (\d+) steps \((\d+)%\) done")
 def main(root: Path, arguments: Sequence[str]) -> int:
     """Parse the command line, run, and return the exit status."""
     options, extra = _parser().parse_known_args(arguments)
-    overrides = {"scale": options.scale} if options.scale else {}
+    settings = [*([f"scale={options.scale}"] if options.scale else []), *options.config]
     try:
-        configuration = load(root, {**yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8")), **overrides})
+        configuration = load(root, _overrides(root, options.configfile, settings))
     except ConfigurationError as error:
         print(f"The configuration is not valid:\n{error}", file=sys.stderr)
         return 2
-    targets = [_paper(options.paper, configuration.papers)] if options.paper else []
+    papers = [_paper(options.paper, configuration.papers)] if options.paper else list(configuration.papers)
     results = Path(configuration.settings["results"])
+    configured = [*(["--configfile", *options.configfile] if options.configfile else []), *(["--config", *settings] if settings else [])]
+    run = Reproduction(root, results, papers, papers if options.paper else [], extra, configured)
     try:
         with exclusive(results / ".reproduce.lock", wait=0) as lock:
-            return _run(root, results, targets, overrides, extra, lock)
+            return run.go(lock)
     except BlockingIOError:
         print(f"Another run is writing {results}/. Wait for it, or stop it first; nothing was changed.", file=sys.stderr)
         return 4
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Run the whole reproduction, or what of it is not up to date.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description="Run the whole reproduction, or what of it is not up to date. Other options go to Snakemake.", allow_abbrev=False
+    )
     parser.add_argument("--scale", default="", help="smoke, reduced or full; default: the one of config/config.yaml")
     parser.add_argument("--paper", default="", help="one paper only, by its name or its arXiv number")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings, as Snakemake takes them: results=elsewhere")
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="YAML files laid over config/")
     return parser
+
+
+def _overrides(root: Path, files: list[str], settings: list[str]) -> dict[str, object]:
+    """What Snakemake would hand over: config.yaml, the files laid over it, and the settings of the command line."""
+    overrides: dict[str, object] = {}
+    for path in (root / "config" / "config.yaml", *files):
+        overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        overrides[key] = yaml.safe_load(value)
+    return overrides
 
 
 def _paper(wanted: str, papers: dict[str, dict[str, str]]) -> str:
@@ -64,48 +83,67 @@ def _paper(wanted: str, papers: dict[str, dict[str, str]]) -> str:
         if wanted in (name, paper["arxiv"]):
             return name
     near = difflib.get_close_matches(wanted, papers, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     known = ", ".join(f"{name} (arXiv {paper['arxiv']})" for name, paper in papers.items())
     sys.exit(f"There is no paper {wanted!r}{hint} There are: {known}.")
 
 
-def _run(root: Path, results: Path, targets: list[str], overrides: dict[str, str], extra: list[str], lock: int) -> int:
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
-    configured = ["--config", *(f"{key}={value}" for key, value in overrides.items())] if overrides else []
-    blocker = _release_stale_lock(snakemake, configured)
-    if blocker:
-        print(f"{blocker}; wait for it, or stop it first. Nothing was changed.", file=sys.stderr)
-        return 4
-    started = time.monotonic()
-    command = [*snakemake, *targets, "--quiet", "rules", "host", "reason", *extra, *configured]
-    # The lock is inherited: if this process is killed, it is held for as long as Snakemake lives.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,))
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            _show(line.rstrip("\n"), started)
-        status = process.wait()
-    except KeyboardInterrupt:
-        status = process.wait() or 130
-        print("\nStopped. The same command goes on from here.", file=sys.stderr)
-    table = results / "claims.csv"
-    if status == 0 and table.exists() and "-n" not in extra:
-        with table.open(newline="", encoding="utf-8") as handle:
-            print("\n" + to_terminal([_numbers(record) for record in csv.DictReader(handle)]))
-        print(f"\nFigures: {results}/figures/   Claims: {table}   Took {duration(time.monotonic() - started)}.")
-    elif status != 0:
-        print(f"\nNot finished (status {status}): the reason stands above. The same command goes on from here.", file=sys.stderr)
-    return status
+@dataclass
+class Reproduction:
+    """One run of the workflow."""
+
+    root: Path
+    results: Path
+    papers: list[str]
+    """The papers whose claims are shown at the end."""
+    targets: list[str]
+    extra: list[str]
+    """Options for Snakemake."""
+    configured: list[str]
+
+    def go(self, lock: int) -> int:
+        """Run, and show the verdicts if all is well. ``lock`` is the descriptor of the lock held on the results folder."""
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile")]
+        blocker = _release_stale_lock(snakemake, self.configured)
+        if blocker:
+            print(f"{blocker}; wait for it, or stop it first. Nothing was changed.", file=sys.stderr)
+            return 4
+        started = time.monotonic()
+        command = [*snakemake, *self.targets, *self.extra, "--quiet", "rules", "host", "reason", *self.configured]
+        # The lock is inherited: if this process is killed, it is held for as long as Snakemake lives.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,))
+        try:
+            assert process.stdout is not None
+            reporting = False
+            for line in process.stdout:
+                reporting = _show(line.rstrip("\n"), started, reporting)
+            status = process.wait()
+        except KeyboardInterrupt:
+            status = process.wait() or 130
+            print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        if status != 0:
+            print(f"\nNot finished (status {status}): the reason stands above. The same command goes on from here.", file=sys.stderr)
+        elif not {"-n", "--dry-run", "--dryrun"} & set(self.extra):
+            self._show_verdicts()
+            print(f"\nFigures and claims: {self.results}/. Took {duration(time.monotonic() - started)}.")
+        return status
+
+    def _show_verdicts(self) -> None:
+        paths = [self.results / paths_of.claims(paper) for paper in self.papers]
+        records = [record for path in paths if path.exists() for record in json.loads(path.read_text(encoding="utf-8"))]
+        print("\n" + to_terminal(records))
 
 
-def _numbers(record: dict[str, str]) -> dict[str, object]:
-    """A line of claims.csv with its numbers as numbers."""
-    numeric = ("measured", "ci_low", "ci_high", "tolerance")
-    return {key: float(value or "nan") if key in numeric else value for key, value in record.items()}
-
-
-def _show(line: str, started: float) -> None:
+def _show(line: str, started: float, reporting: bool) -> bool:
+    """Print what of Snakemake's output says something. Returns whether the line stands in a job's report of its failure, of which all
+    is printed: its traceback is indented like what Snakemake prints of a rule.
+    """
     steps = STEPS.match(line)
+    if line.endswith(": FAILED"):
+        reporting = True
+    if reporting:
+        print(line, flush=True)
+        return not line.startswith("  alone: ")
     if steps:
         done, total, percent = map(int, steps.groups())
         elapsed = time.monotonic() - started
@@ -113,6 +151,7 @@ def _show(line: str, started: float) -> None:
         print(f"-- {done} of {total} jobs ({percent} %) after {duration(elapsed)}{left}", flush=True)
     elif not NOISE.match(line):
         print(line, flush=True)
+    return False
 
 
 def _release_stale_lock(snakemake: list[str], configured: list[str]) -> str:

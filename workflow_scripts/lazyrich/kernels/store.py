@@ -36,17 +36,20 @@ def compute_kernels(
     """The kernel of every member at every wanted checkpoint.
 
     Members that share weights and inputs (an initialisation, say) share one unit: units are named for the first that needs them.
+    A unit's fingerprint leaves out at which checkpoints kernels are wanted, so that asking for more keeps those that exist.
     Returns the units, and which unit holds the kernel of (member, stage). Diverged members have none.
     """
     units: dict[str, Unit] = {}
     entries = []
     work = []
+    determined_by = {option: value for option, value in options.items() if option != "at"}
     for name in run.members:
         if run.status(name) == "diverged":
             continue
         for stage in options["at"]:
             step = run.step(name, stage)
-            key = fingerprint(options, code, run.model_spec(name), _digest(run.parameters(name, step)), dataset.fingerprint(run.seed(name)))
+            weights = _digest(run.parameters(name, step))
+            key = fingerprint(determined_by, code, run.model_spec(name), weights, dataset.fingerprint(run.seed(name)))
             if key not in units:
                 units[key] = store.unit(f"{name}.{stage}", key)
                 if not units[key].complete:

@@ -26,5 +26,9 @@ def measure(member: MemberData, kernel: str, spectrum: str) -> Iterator[Row]:
         yield Row("conjugate_kernel_effective_dimension", effective_dimension(values.values), step)
         if step > 0:
             outputs = member.outputs(step, probe)
-            shares = cumulative_utility(values.vectors, outputs.numpy())
-            yield Row("conjugate_kernel_utility", float(shares[min(outputs.shape[1], len(shares)) - 1]), step)
+            leading = min(outputs.shape)
+            kept = values.vectors.shape[1]
+            if kept < leading:
+                raise ValueError(f"the utility needs {leading} eigenvectors, but {kept} were kept; raise `spectra.{spectrum}.vectors`")
+            shares = cumulative_utility(values.vectors[:, :leading], outputs.numpy())
+            yield Row("conjugate_kernel_utility", float(shares[-1]), step)

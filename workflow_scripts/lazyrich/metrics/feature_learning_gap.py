@@ -68,14 +68,22 @@ def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator
     ``train_size``; infinite if it does not within the sizes trained. A seed of which a size diverged has none.
     """
     curves: dict[tuple, list[TableRow]] = {}
+    incomplete: set[tuple] = set()
     for row in rows:
-        if row["metric"] == "test_error_ratio" and SIZE in row:
-            key = tuple((name, row[name]) for name in row if name not in (SIZE, "value", "step", "stage", "status"))
-            curves.setdefault(key, []).append(row)
-    for key, curve in curves.items():
-        ratios = [row["value"] for row in curve]
-        size = math.nan if any(map(math.isnan, ratios)) else critical_dataset_size([row[SIZE] for row in curve], ratios, epsilon)
-        yield {**dict(key), "metric": "critical_dataset_size", "value": size}
+        if SIZE not in row:
+            continue
+        identity = {name: row[name] for name in row if name not in (SIZE, "value", "step", "stage", "status", "layer", "metric")}
+        if row["status"] == "diverged":
+            incomplete.add(tuple(identity.items()))
+        elif row["metric"] == "test_error_ratio":
+            curves.setdefault(tuple(identity.items()), []).append(row)
+    for identity, curve in curves.items():
+        size = (
+            math.nan
+            if identity in incomplete
+            else critical_dataset_size([row[SIZE] for row in curve], [row["value"] for row in curve], epsilon)
+        )
+        yield {**dict(identity), "layer": "", "metric": "critical_dataset_size", "value": size}
 
 
 def _variance(truth: np.ndarray) -> float:

@@ -57,7 +57,7 @@ def _plain(row: Row) -> list:
 
 
 def _table_rows(member: MemberData, rows: list[list]) -> list[TableRow]:
-    common = {"experiment": member.experiment, "run": member.run.manifest["spec"]["run"], **member.run.info(member.name)["axes"]}
+    common = {"experiment": member.experiment, "run": member.run.manifest["spec"]["run"], **member.run.axes(member.name)}
     stages = {member.steps[-1]: "final", member.steps[0]: "initial"}
     return [
         {
@@ -70,8 +70,3 @@ def _table_rows(member: MemberData, rows: list[list]) -> list[TableRow]:
 
 def _summary_row(row: TableRow) -> TableRow:
     return {**row, "status": "", "step": None, "stage": ""}
-
-
-def plain_table(table: list[TableRow]) -> list[TableRow]:
-    """The rows as JSON can hold them: numbers that it lacks become the words ``inf`` and ``nan``, which ``float`` reads."""
-    return [{**row, "value": row["value"] if math.isfinite(row["value"]) else str(row["value"])} for row in table]

@@ -15,7 +15,8 @@ from lazyrich.spectra.eigen import eigendecompose
 def compute_spectra(options: dict, code: str, kernels: StoredKernels, store: Store, title: str) -> tuple[list[Unit], list[dict]]:
     """The spectrum of every kernel of a run; members that share a kernel share its spectrum.
 
-    Each unit has ``values`` (mode) and ``vectors`` (row, mode), and says in its ``info`` how good they are.
+    Each unit has all eigenvalues, ``values`` (mode), and the leading eigenvectors, ``vectors`` (row, kept), and says in its ``info``
+    how good they are.
     """
     names = list(kernels.manifest["units"])
     units = {name: store.unit(name, fingerprint(options, code, kernels.manifest["units"][name]["fingerprint"])) for name in names}
@@ -23,12 +24,12 @@ def compute_spectra(options: dict, code: str, kernels: StoredKernels, store: Sto
     progress = Progress(title, max(1, len(todo)), "spectra")
     for name in todo:
         unit = units[name]
-        result = eigendecompose(np.asarray(kernels.group(name)["kernel"][...]), k=options["vectors"])
+        result = eigendecompose(np.asarray(kernels.group(name)["kernel"][...]))
         unit.begin()
         unit.array("values", result.values, ("mode",))
-        unit.array("vectors", result.vectors, ("row", "mode"))
+        unit.array("vectors", result.vectors[:, : options["vectors"]], ("row", "kept"))
         unit.finish(
-            "cpu", residual=result.residual, orthogonality=result.orthogonality, captured=result.captured, most_negative=result.most_negative
+            "cpu", residual=result.residual, orthogonality=result.orthogonality, most_negative=result.most_negative
         )
         progress.advance()
     return list(units.values()), kernels.manifest["kernels"]
@@ -36,7 +37,7 @@ def compute_spectra(options: dict, code: str, kernels: StoredKernels, store: Sto
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues, descending, shape (k,), and eigenvectors in columns, shape (n, k), of a kernel."""
+    """All eigenvalues of a kernel, descending, shape (n,), and its leading eigenvectors in columns, shape (n, k)."""
 
     values: np.ndarray
     vectors: np.ndarray

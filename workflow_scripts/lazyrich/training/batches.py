@@ -11,7 +11,7 @@ BLOCK = 16_384
 class Batches:
     """Batches without replacement: each epoch is a fresh permutation, cut into whole batches (a ragged rest is left out).
 
-    The permutation of an epoch depends on (experiment, seed, epoch) only.
+    The permutation of an epoch depends on (experiment, seed, number of samples, epoch) only.
     """
 
     def __init__(self, samples: int, batch_size: int, experiment: str, seed: int) -> None:

@@ -13,9 +13,11 @@ class Ensemble:
     """Networks of one shape that take their steps together.
 
     Parameters are leaf tensors with a leading axis over the networks, so that an elementwise optimiser (SGD, Adam) treats each
-    network as if it were alone. A network's result does not depend on the company it is trained in, bit for bit on one CPU thread:
-    batched products treat each matrix alike whatever the size of the stack, except that a stack of one takes another path; it is
-    therefore padded with a copy.
+    network as if it were alone. A network's result does not depend on the company it is trained in but for rounding, and on one
+    CPU thread not by a bit where batched products treat each matrix alike whatever the size of the stack (a stack of one takes
+    another path and is therefore padded with a copy). Two kinds of networks are known not to be exact: odd widths, as the last bit
+    of a product may depend on where in memory a matrix starts, and convolutions of several input channels in float32, whose blocking
+    depends on the number of groups.
     """
 
     def __init__(self, modules: list[nn.Module], stacked: bool) -> None:

@@ -88,7 +88,7 @@ class Training:
 
     def _look(self) -> None:
         target, last = self.settings["stop_train_loss"], self.settings["max_steps"]
-        check = target is not None and self.step % self.settings["check_every"] == 0
+        check = self.step % self.settings["check_every"] == 0
         evaluate, checkpoint = self.step in self._evaluate_at, self.step in self._checkpoint_at
         if not (check or evaluate or checkpoint):
             return

@@ -31,8 +31,8 @@ class Member:
     fingerprint: str
 
     def description(self) -> dict:
-        """What later stages need to know of it."""
-        return {"seed": self.seed, "axes": self.axes, "model": self.model, "training": self.training}
+        """What later stages need to know of it, apart from its axes: those may be renamed without training it again."""
+        return {"seed": self.seed, "model": self.model, "training": self.training}
 
 
 def read_members(spec: dict, code: str, dataset: Dataset) -> list[Member]:

@@ -23,8 +23,13 @@ class TrainedRun:
         return list(self.manifest["units"])
 
     def info(self, member: str) -> dict:
-        """``seed``, ``axes``, ``model``, ``training``, ``status``, ``steps`` (of its checkpoints) and ``final`` (last evaluation)."""
+        """``seed``, ``model``, ``training``, ``status``, ``steps`` (of its checkpoints) and ``final`` (last evaluation)."""
         return self.manifest["units"][member]["info"]
+
+    def axes(self, member: str) -> dict:
+        """The sweep's values for this member by axis, as the specification has them now (its unit may be older than an axis)."""
+        spec = self.manifest["spec"]
+        return {**spec["axes"], **spec["members"][member]["axes"]}
 
     def fingerprint(self, member: str) -> str:
         return self.manifest["units"][member]["fingerprint"]

@@ -13,7 +13,6 @@ import torch
 from lazyrich.artifacts import Store, Unit
 from lazyrich.datasets.reading import Dataset, training_set
 from lazyrich.devices import describe as describe_device
-from lazyrich.fingerprints import fingerprint
 from lazyrich.models.state import parameter_layout
 from lazyrich.progress import Progress
 from lazyrich.training import history, members
@@ -39,11 +38,13 @@ def train_run(
     beside it grows while training; ``resume.pt`` holds the state of the group in training.
     """
     folder = store.path.parent
+    resume = folder / "resume.pt"
     units = {member.name: store.unit(member.name, member.fingerprint) for member in todo}
     csv = history.HistoryFile(folder / "history.csv")
+    interrupted, state = _interrupted(resume, todo, units)
     waiting = []
     for member in todo:
-        if units[member.name].complete:
+        if units[member.name].complete and member not in interrupted:
             csv.add(member.name, history.read(units[member.name].group))
         else:
             waiting.append(member)
@@ -51,20 +52,24 @@ def train_run(
     total = sum(member.training["max_steps"] for member in todo)
     progress = Progress(title, total, "steps", done=total - sum(member.training["max_steps"] for member in waiting))
     sizes = {member.name: _parameters(member, dataset) for member in waiting}
-    for group in members.stacks(waiting, sizes):
+    others = members.stacks([member for member in waiting if member not in interrupted], sizes)
+    for group in [interrupted, *others] if interrupted else others:
         networks = [_network(member, dataset, units[member.name]) for member in group]
         stacked = sizes[group[0].name] <= STACKED_PARAMETERS
         training = Training(networks, stacked, device)
-        _train_group(training, folder / "resume.pt", csv, progress, save_every)
+        if group is interrupted:
+            _take_up(training, state, csv, progress)
+            say(f"going on from step {training.step:,}, which an earlier attempt saved")
+        _train_group(training, resume, csv, progress, save_every)
         say(f"{members.describe(group)}: {_outcome(networks)}")
         for network in networks:
             _finish(network, units[network.member.name], device)
+        resume.unlink(missing_ok=True)  # only now, so that a kill while results are stored costs no training
     return [units[member.name] for member in todo]
 
 
 def _train_group(training: Training, resume: Path, csv: history.HistoryFile, progress: Progress, save_every: float) -> None:
-    identity = fingerprint([network.member.fingerprint for network in training.networks])
-    _take_up(training, identity, resume, csv, progress)
+    fingerprints = [network.member.fingerprint for network in training.networks]
     written = [len(network.rows) for network in training.networks]
     saved = time.monotonic()
     while training.running:
@@ -76,26 +81,37 @@ def _train_group(training: Training, resume: Path, csv: history.HistoryFile, pro
                 csv.add(network.member.name, network.rows[written[number] :])
                 written[number] = len(network.rows)
                 if network.status != "training":
-                    progress.advance(network.member.training["max_steps"] - training.step)
+                    progress.skip(network.member.training["max_steps"] - training.step)
         if time.monotonic() - saved > save_every and training.running:
-            _save({"identity": identity, "training": training.state()}, resume)
+            _save({"members": fingerprints, "training": training.state()}, resume)
             saved = time.monotonic()
-    resume.unlink(missing_ok=True)
 
 
-def _take_up(training: Training, identity: str, resume: Path, csv: history.HistoryFile, progress: Progress) -> None:
-    """Go on from ``resume`` if it holds a state of this very group."""
+def _interrupted(resume: Path, todo: list[Member], units: dict[str, Unit]) -> tuple[list[Member], dict]:
+    """The group that an earlier attempt was killed in, with its state; no members if it is no longer wanted, or complete.
+
+    It is put together as it was, with those of its members that had been stored when the kill came.
+    """
     if not resume.exists():
-        return
+        return [], {}
     try:
-        saved = torch.load(resume, weights_only=True)
-    except Exception:  # a state that cannot be read is no state: start this group anew
-        return
-    if saved["identity"] != identity:
-        return
-    training.load_state(saved["training"])
-    progress.advance(training.step * len(training.networks))
+        saved = torch.load(resume, map_location="cpu", weights_only=True)
+        fingerprints = saved["members"]
+    except Exception:  # a state that cannot be read is no state: start that group anew
+        return [], {}
+    wanted = {member.fingerprint: member for member in todo}
+    group = [wanted[fingerprint] for fingerprint in fingerprints if fingerprint in wanted]
+    if len(group) < len(fingerprints) or all(units[member.name].complete for member in group):
+        return [], {}
+    return group, saved["training"]
+
+
+def _take_up(training: Training, state: dict, csv: history.HistoryFile, progress: Progress) -> None:
+    """Go on from ``state``."""
+    training.load_state(state)
     for network in training.networks:
+        done = training.step if network.status == "training" else network.member.training["max_steps"]
+        progress.skip(done)
         csv.add(network.member.name, network.rows)
 
 
