@@ -3,7 +3,7 @@
 import torch
 
 from cases import CASES
-from lazyrich.kernels.conjugate_kernel import conjugate_kernel
+from lazyrich.kernels.features import conjugate_kernel
 from lazyrich.models.evaluation_mode import evaluation_mode
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from lazyrich.kernels.closed_form import relu_ntk
-from lazyrich.kernels.conjugate_kernel import conjugate_kernel
+from lazyrich.kernels.features import conjugate_kernel
 from lazyrich.kernels.empirical_ntk_reference import empirical_ntk
 from lazyrich.metrics import feature_learning_gap
 from small_runs import DIGITS, dataset, kernels, measure, member_data, run_spec, seeds, spectra, train

@@ -83,7 +83,7 @@ MISTAKES = {
     "kernel of a metric": (PAPER, "ntk_strength: {kernel: ntk}", "ntk_strength: {kernel: x}", None, ["ntk_strength.kernel: unknown kernel 'x'. Allowed: ntk"]),
     "metric": (PAPER, "test_error: {}", "tst_error: {}", None, ["gap.metrics.tst_error: unknown key 'tst_error'; did you mean 'test_error'?"]),
     "metric's option": (PAPER, "test_error: {}", "test_error: {layers: [0]}", None, ["metrics.test_error.layers: unknown key 'layers'. Allowed: none"]),
-    "metric without a file": (PAPER, "test_error: {}", "feature_quality: {}", None, ["no file workflow_scripts/lazyrich/metrics/feature_quality.py defines measure()"]),
+    "metric without a file": (PAPER, "test_error: {}", "feature_quality: {}", None, ["no file workflow_scripts/lazyrich/metrics/measures/feature_quality.py defines measure()"]),
     "nothing to compare": (PAPER, "test_error: {}", "feature_learning_gap: {closed_form: false}", None, ["there is nothing to compare with; give `closed_form: true`"]),
     "figure": (PAPER, "learning_curves:", "learning_curve:", None, ["figures/learning_curve.py defines draw(); did you mean 'learning_curves'?"]),
     "unused key": (PAPER, "optimizer: sgd", "optimizer: sgd\n      momentum: 0.5", 18, ["training.momentum: this is read only with `optimizer: momentum`, not with 'sgd'"]),

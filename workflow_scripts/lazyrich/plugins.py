@@ -1,5 +1,8 @@
 """Registration by file: dataset ``g`` is ``lazyrich/datasets/g.py``, architecture ``a`` is ``lazyrich/models/a.py``, and so on.
 
+Kernel objects and metrics have a folder of their own, ``kernels/objects`` and ``metrics/measures``, because the packages
+``lazyrich.kernels`` and ``lazyrich.metrics`` offer functions of the same names.
+
 There is no table to edit, and so nothing that ties one member's results to another's code. A module is a member of its folder
 if it defines the folder's function; other modules of the folder are helpers.
 """
@@ -14,6 +17,9 @@ from types import ModuleType
 #: The function that makes a module of the folder a member.
 FUNCTION = {"datasets": "generate", "models": "build", "kernels": "compute", "metrics": "measure", "figures": "draw"}
 
+#: Where a kind's modules lie, if not in the package of its name.
+SUBFOLDER = {"kernels": "objects", "metrics": "measures"}
+
 PACKAGE = Path(__file__).parent
 
 
@@ -25,12 +31,17 @@ def names(folder: str) -> tuple[str, ...]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         return any(isinstance(node, ast.FunctionDef) and node.name == FUNCTION[folder] for node in tree.body)
 
-    return tuple(path.stem for path in sorted((PACKAGE / folder).glob("*.py")) if is_member(path))
+    return tuple(path.stem for path in sorted((PACKAGE / place(folder)).glob("*.py")) if is_member(path))
 
 
 def module_name(folder: str, name: str) -> str:
     """The import name of member ``name`` of ``folder``."""
-    return f"lazyrich.{folder}.{name}"
+    return f"lazyrich.{place(folder).replace('/', '.')}.{name}"
+
+
+def place(folder: str) -> str:
+    """The path of a kind's modules inside the package: ``datasets``, ``kernels/objects``."""
+    return f"{folder}/{SUBFOLDER[folder]}" if folder in SUBFOLDER else folder
 
 
 def load(folder: str, name: str) -> ModuleType:
@@ -38,5 +49,5 @@ def load(folder: str, name: str) -> ModuleType:
     if name not in names(folder):
         near = difflib.get_close_matches(name, names(folder), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{folder}{hint} There are: {', '.join(names(folder))}.")
+        raise ValueError(f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{place(folder)}{hint} There are: {', '.join(names(folder))}.")
     return import_module(module_name(folder, name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,8 +44,3 @@ def conjugate_kernel(
 def _features(model: nn.Module, x: Tensor, batch_size: int, dtype: torch.dtype | None) -> Tensor:
     features = penultimate_features(model, x, batch_size).detach().flatten(1)
     return features if dtype is None else features.to(dtype)
-
-
-def compute(model: nn.Module, rows: Tensor, columns: Tensor | None, options: dict) -> np.ndarray:
-    """One tile, (rows, columns), as the stage ``kernel`` of the workflow asks for it."""
-    return conjugate_kernel(model, rows, columns).cpu().numpy()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lazyrich.metrics.effective_dimension import effective_dimension
+from lazyrich.metrics.entropy import effective_dimension
 from lazyrich.metrics.member import MemberData, Row
 from lazyrich.metrics.strength import ntk_strength_from_kernels
 from lazyrich.metrics.utility import cumulative_utility
