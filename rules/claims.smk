@@ -5,9 +5,6 @@ rule claims:
         reference=PLAN.reference,
     output:
         claims="<results>/claims/{paper}.json",
-    params:
-        spec=PLAN.claims_spec,
-        code=PLAN.code("claims.py"),
     log:
         "<logs>/claims/{paper}.log",
     benchmark:
@@ -15,6 +12,9 @@ rule claims:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        spec=PLAN.claims_spec,
+        code=PLAN.code("claims.py"),
     script:
         "../workflow_scripts/claims.py"
 
@@ -27,9 +27,6 @@ rule claims_table:
         table=report(
             "<results>/claims.csv", category="claims", caption="../report/claims.rst"
         ),
-    params:
-        spec="{}",
-        code=PLAN.code("claims_table.py"),
     log:
         "<logs>/claims_table.log",
     benchmark:
@@ -37,5 +34,8 @@ rule claims_table:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        spec="{}",
+        code=PLAN.code("claims_table.py"),
     script:
         "../workflow_scripts/claims_table.py"

@@ -36,4 +36,4 @@ localrules:
     datasets,
     training,
     kernels,
-    spectra
+    spectra,

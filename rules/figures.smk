@@ -10,9 +10,6 @@ rule figure:
         ),
         pdf="<results>/figures/{paper}/{figure}.pdf",
         csv="<results>/figures/{paper}/{figure}.csv",
-    params:
-        spec=PLAN.figure_spec,
-        code=PLAN.figure_code,
     log:
         "<logs>/figure/{paper}/{figure}.log",
     benchmark:
@@ -20,5 +17,8 @@ rule figure:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        spec=PLAN.figure_spec,
+        code=PLAN.figure_code,
     script:
         "../workflow_scripts/figure.py"

@@ -5,9 +5,6 @@ rule kernel:
         dataset=PLAN.dataset,
     output:
         manifest="<results>/kernels/{experiment}/{run}/{kernel}.json",
-    params:
-        spec=PLAN.kernel_spec,
-        code=PLAN.kernel_code,
     log:
         "<logs>/kernel/{experiment}/{run}/{kernel}.log",
     benchmark:
@@ -17,5 +14,8 @@ rule kernel:
         device=PLAN.device,
         mem_mb=lambda wc, attempt: 4000 * attempt,
         runtime=lambda wc, attempt: 120 * attempt,
+    params:
+        spec=PLAN.kernel_spec,
+        code=PLAN.kernel_code,
     script:
         "../workflow_scripts/kernel.py"

@@ -7,9 +7,6 @@ rule metrics:
         spectra=PLAN.metrics_spectra,
     output:
         table="<results>/metrics/{experiment}/{run}.json",
-    params:
-        spec=PLAN.metrics_spec,
-        code=PLAN.metrics_code,
     log:
         "<logs>/metrics/{experiment}/{run}.log",
     benchmark:
@@ -19,6 +16,9 @@ rule metrics:
         device=PLAN.device,
         mem_mb=lambda wc, attempt: 4000 * attempt,
         runtime=lambda wc, attempt: 120 * attempt,
+    params:
+        spec=PLAN.metrics_spec,
+        code=PLAN.metrics_code,
     script:
         "../workflow_scripts/metrics.py"
 
@@ -29,9 +29,6 @@ rule metrics_table:
         runs=PLAN.paper_metrics,
     output:
         table="<results>/metrics/{paper}.csv",
-    params:
-        spec="{}",
-        code=PLAN.code("metrics_table.py"),
     log:
         "<logs>/metrics_table/{paper}.log",
     benchmark:
@@ -39,5 +36,8 @@ rule metrics_table:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        spec="{}",
+        code=PLAN.code("metrics_table.py"),
     script:
         "../workflow_scripts/metrics_table.py"

@@ -4,9 +4,6 @@ rule spectrum:
         kernel=PLAN.spectrum_kernel,
     output:
         manifest="<results>/spectra/{experiment}/{run}/{spectrum}.json",
-    params:
-        spec=PLAN.spectrum_spec,
-        code=PLAN.code("spectrum.py"),
     log:
         "<logs>/spectrum/{experiment}/{run}/{spectrum}.log",
     benchmark:
@@ -15,5 +12,8 @@ rule spectrum:
     resources:
         mem_mb=lambda wc, attempt: 4000 * attempt,
         runtime=lambda wc, attempt: 60 * attempt,
+    params:
+        spec=PLAN.spectrum_spec,
+        code=PLAN.code("spectrum.py"),
     script:
         "../workflow_scripts/spectrum.py"

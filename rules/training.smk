@@ -4,9 +4,6 @@ rule train:
         dataset=PLAN.dataset,
     output:
         manifest="<results>/runs/{experiment}/{run}/run.json",
-    params:
-        spec=PLAN.training_spec,
-        code=PLAN.training_code,
     log:
         "<logs>/train/{experiment}/{run}.log",
     benchmark:
@@ -19,5 +16,8 @@ rule train:
         device=PLAN.device,
         mem_mb=lambda wc, attempt: 4000 * attempt,
         runtime=lambda wc, attempt: 240 * attempt,
+    params:
+        spec=PLAN.training_spec,
+        code=PLAN.training_code,
     script:
         "../workflow_scripts/train.py"

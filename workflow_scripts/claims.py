@@ -11,7 +11,9 @@ def main(job: jobs.Job) -> None:
     spec = job.parameters()
     reference = yaml.safe_load(job.input("reference").read_text(encoding="utf-8"))
     table = tidy.read(job.input("table"))
-    write_json(job.output("claims"), evaluate(spec["paper"], spec["claims"], table, scale=spec["scale"], reference=reference))
+    write_json(
+        job.output("claims"), evaluate(spec["paper"], spec["claims"], table, scale=spec["scale"], reference=reference)
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ def main(job: jobs.Job) -> None:
     with artifacts.writing(manifest, f"{manifest.stem}.zarr") as store:
         units = draw_dataset(spec, job.code, store)
         input_shape, outputs = shape(units[0])
-        artifacts.write_manifest(manifest, "dataset", store.path.name, units, spec=spec, input_shape=input_shape, outputs=outputs)
+        artifacts.write_manifest(
+            manifest, "dataset", store.path.name, units, spec=spec, input_shape=input_shape, outputs=outputs
+        )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyrich.metrics.crossing import critical_dataset_size
-from lazyrich.metrics.power import cumulative_power
 from lazyrich.metrics.entropy import effective_dimension
+from lazyrich.metrics.power import cumulative_power
 from lazyrich.metrics.utility import cumulative_quality, cumulative_utility, mode_shares
 
 

@@ -80,7 +80,7 @@ def test_more_checkpoints_keep_the_kernels_that_exist(tmp_path, trained):
 
 
 def test_a_killed_kernel_goes_on_with_the_tiles_that_are_missing(tmp_path, trained, monkeypatch):
-    from lazyrich.kernels import empirical_ntk as module
+    from lazyrich.kernels.objects import empirical_ntk as module
 
     run, data = trained
     reference = kernels(tmp_path, run, data, "whole", shard=8)
@@ -123,7 +123,7 @@ def test_a_lost_tile_alone_is_computed_again(tmp_path, trained):
 
 
 def test_a_tile_that_is_not_finite_is_refused(tmp_path, trained, monkeypatch):
-    from lazyrich.kernels import empirical_ntk as module
+    from lazyrich.kernels.objects import empirical_ntk as module
 
     run, data = trained
     monkeypatch.setattr(

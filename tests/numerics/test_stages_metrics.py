@@ -7,9 +7,9 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from lazyrich.kernels.closed_form import relu_ntk
-from lazyrich.kernels.features import conjugate_kernel
 from lazyrich.kernels.empirical_ntk_reference import empirical_ntk
-from lazyrich.metrics import feature_learning_gap
+from lazyrich.kernels.features import conjugate_kernel
+from lazyrich.metrics.measures import feature_learning_gap
 from small_runs import DIGITS, dataset, kernels, measure, member_data, run_spec, seeds, spectra, train
 
 
@@ -73,7 +73,7 @@ def test_the_utility_of_a_collapsed_network_is_one(tmp_path):
     members = member_data(run, data, stored, spectra(tmp_path, stored))
     stored_kernel = stored.matrix("seed-0", "final")
     assert np.linalg.matrix_rank(stored_kernel) == 10
-    from lazyrich.metrics import conjugate_kernel_strength
+    from lazyrich.metrics.measures import conjugate_kernel_strength
 
     member = members[0]
     member.kernel = lambda kernel, stage, *_: stored_kernel  # only `final` was computed here

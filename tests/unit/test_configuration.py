@@ -203,7 +203,7 @@ def test_options_of_each_metric_are_the_parameters_of_its_function() -> None:
     metrics = Schemas(ROOT / "config" / "schemas")["metrics"]["properties"]
     assert set(metrics) == set(plugins.names("metrics"))
     for name, schema in metrics.items():
-        tree = ast.parse((plugins.PACKAGE / "metrics" / f"{name}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((plugins.PACKAGE / plugins.place("metrics") / f"{name}.py").read_text(encoding="utf-8"))
         (measure,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "measure")
         parameters = [argument.arg for argument in measure.args.args[1:] + measure.args.kwonlyargs]
         assert parameters == list(schema["properties"]), name

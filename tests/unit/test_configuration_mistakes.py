@@ -1,7 +1,5 @@
 """One clear message for every kind of mistake in the configuration."""
 
-# ruff: noqa: E501 - one mistake a line
-
 import shutil
 from pathlib import Path
 
@@ -155,7 +153,11 @@ def test_all_mistakes_are_collected_and_the_first_ten_shown(root: Path) -> None:
     edit(root, PAPER, "width: 16", "width: 0")
     axes = {"axis": {f"model.nothing{number}": [1] for number in range(12)}}
     with pytest.raises(ConfigurationError) as caught:
-        load(root, {"device": "gpu", "experiments": {"gap": {"sweep": {"runs": axes}, "question": 3, "nothing": 1}}}, MEMBERS)
+        load(
+            root,
+            {"device": "gpu", "experiments": {"gap": {"sweep": {"runs": axes}, "question": 3, "nothing": 1}}},
+            MEMBERS,
+        )
     assert len(caught.value.problems) == 4
     edit(root, PAPER, "width: 0", "width: 16")
     with pytest.raises(ConfigurationError) as caught:
@@ -167,7 +169,12 @@ def test_all_mistakes_are_collected_and_the_first_ten_shown(root: Path) -> None:
 
 
 def test_line_of_a_zipped_value_that_fits_one_dataset_only(root: Path) -> None:
-    line = edit(root, PAPER, "rate: {training.learning_rate: [0.1, 1], training.max_steps: [10, 20]}", "task: {dataset: [steps, gauss]}")
+    line = edit(
+        root,
+        PAPER,
+        "rate: {training.learning_rate: [0.1, 1], training.max_steps: [10, 20]}",
+        "task: {dataset: [steps, gauss]}",
+    )
     edit(root, PAPER, "[8, 32]", "[8, 33]")
     assert problems(root) == (
         f"{PAPER}:{line + 3}: experiments.gap.sweep.members.size.'training.train_size'[1]: "

@@ -31,6 +31,8 @@ def slow_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for path in (world / "config/experiments").iterdir():
         path.unlink()
     shutil.copy2(Path(__file__).parent / "slow.yaml", world / SLOW)
-    world.edit("config/datasets.yaml", "order: 2, train: 32, test: 32, probe: 16", "order: 2, train: 32, test: 32, probe: 64")
+    world.edit(
+        "config/datasets.yaml", "order: 2, train: 32, test: 32, probe: 16", "order: 2, train: 32, test: 32, probe: 64"
+    )
     world.edit("workflow_scripts/lazyrich/training/run.py", "SAVE_EVERY = 10.0", "SAVE_EVERY = 0.1")
     return world

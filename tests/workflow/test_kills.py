@@ -87,7 +87,9 @@ def test_a_killed_training_goes_on_bit_for_bit(
     assert {name: after[name] for name in before} == before, "what was trained before the kill was touched"
 
 
-def test_a_training_killed_before_its_first_saved_state_starts_anew(slow_world: World, undisturbed: World, tmp_path: Path):
+def test_a_training_killed_before_its_first_saved_state_starts_anew(
+    slow_world: World, undisturbed: World, tmp_path: Path
+):
     world = slow_world.copy(tmp_path / "world")
     world.edit("workflow_scripts/lazyrich/training/run.py", "SAVE_EVERY = 0.1", "SAVE_EVERY = 1000.0")
     with world.start("workflow_scripts/reproduce.py", "--until", "train") as command:
@@ -106,12 +108,14 @@ def tiles(world: World) -> dict[Path, int]:
 
 
 @pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
-def test_a_killed_kernel_job_computes_only_missing_tiles(undisturbed: World, tmp_path: Path, kill: Callable[[Command, str], None]):
+def test_a_killed_kernel_job_computes_only_missing_tiles(
+    undisturbed: World, tmp_path: Path, kill: Callable[[Command, str], None]
+):
     world = undisturbed.copy(tmp_path / "world")
     (world / "results/kernels/slow/base/ntk.json").unlink()
     # The tiles of a tiny kernel take no time; this gives the kill time to strike. As the code is another, all are computed again.
     world.edit(
-        "workflow_scripts/lazyrich/kernels/empirical_ntk.py", "    return empirical_ntk(",
+        "workflow_scripts/lazyrich/kernels/objects/empirical_ntk.py", "    return empirical_ntk(",
         "    open('computed', 'a').write('.')\n    __import__('time').sleep(0.05)\n    return empirical_ntk(",
     )  # fmt: skip
     everything = tiles(undisturbed)

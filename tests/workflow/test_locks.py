@@ -32,7 +32,11 @@ def training(world: World, *command: str) -> Command:
 
 def snapshot(world: World) -> dict[Path, int]:
     """When each file was changed, but for those that the training itself writes."""
-    paths = (path for path in world.root.rglob("*") if path.is_file() and "runs" not in path.parts and "__pycache__" not in path.parts)
+    paths = (
+        path
+        for path in world.root.rglob("*")
+        if path.is_file() and "runs" not in path.parts and "__pycache__" not in path.parts
+    )
     return {path: path.stat().st_mtime_ns for path in paths}
 
 

@@ -23,7 +23,9 @@ def written(world: World) -> list[tuple[str, int]]:
     return sorted((str(path), path.stat().st_mtime_ns) for path in (world / "results").rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("command", [("workflow_scripts/reproduce.py",), ("-m", "snakemake")], ids=["reproduce", "snakemake"])
+@pytest.mark.parametrize(
+    "command", [("workflow_scripts/reproduce.py",), ("-m", "snakemake")], ids=["reproduce", "snakemake"]
+)
 def test_a_misspelt_key_ends_in_one_message_before_any_job(done_world: World, command: tuple[str, ...]):
     done_world.edit(TWO, "optimizer: sgd", "optimzer: sgd")
     before = written(done_world)
@@ -37,7 +39,7 @@ def test_a_misspelt_key_ends_in_one_message_before_any_job(done_world: World, co
 
 
 def test_a_failing_job_shows_its_own_traceback_and_how_to_run_it_alone(done_world: World):
-    metric = "workflow_scripts/lazyrich/metrics/feature_quality.py"
+    metric = "workflow_scripts/lazyrich/metrics/measures/feature_quality.py"
     line = "    inputs = member.train.inputs.double()\n"
     broken = (line, line + '    raise ArithmeticError("as the test wants")\n')
     done_world.edit(metric, *broken)
@@ -73,7 +75,11 @@ def test_a_diverged_training_is_recorded_and_does_not_fail_the_run(done_world: W
     assert kernels["kernels"] == [] and kernels["units"] == {}
     rows = json.loads((done_world / "results/metrics/labels/network-cnn.json").read_text(encoding="utf-8"))
     assert {row["status"] for row in rows} == {"diverged"}
-    assert {"test_error"} <= {row["metric"] for row in rows} <= {"test_error", "train_error", "test_accuracy", "train_accuracy"}
+    assert (
+        {"test_error"}
+        <= {row["metric"] for row in rows}
+        <= {"test_error", "train_error", "test_accuracy", "train_accuracy"}
+    )
     assert (done_world / "results/figures/one2024/labels-strength_by_labels.png").exists()
 
 

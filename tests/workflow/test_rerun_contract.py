@@ -44,7 +44,9 @@ def test_comments_docstrings_and_layout_run_nothing(done_world: World):
     changed = 0
     for path in (done_world / "workflow_scripts").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        path.write_text("# A comment at the top.\n" + ast.unparse(_with_other_docstrings(tree)) + "\n# And one at the end.\n")
+        path.write_text(
+            "# A comment at the top.\n" + ast.unparse(_with_other_docstrings(tree)) + "\n# And one at the end.\n"
+        )
         changed += 1
     assert changed > 80
     for path in [done_world / "Snakefile", *(done_world / "rules").glob("*.smk")]:
@@ -116,7 +118,7 @@ CHANGES = {
         {"kernel gap/base/ntk", "metrics gap/base", GAP_FIGURE, *END_ONE},
     ),
     "code of a metric": (
-        (f"{LIBRARY}/metrics/feature_quality.py", "for step in member.steps:", "for step in sorted(member.steps):"),
+        (f"{LIBRARY}/metrics/measures/feature_quality.py", "for step in member.steps:", "for step in sorted(member.steps):"),
         {"metrics ansatz/base", ANSATZ_FIGURE, *END_TWO},
     ),
     "code of an architecture": (
@@ -156,7 +158,11 @@ THREE = (
     (ONE, "check_every: 10\n    seeds: 2", "check_every: 10\n    seeds: 3"),
     (ONE, "learning_rate: 0.2\n", "learning_rate: 0.3\n"),
     (ONE, "training.learning_rate: [0.2, 0.125]", "training.learning_rate: [0.3, 0.125]"),
-    (f"{LIBRARY}/metrics/feature_quality.py", "for step in member.steps:", "for step in sorted(member.steps):"),
+    (
+        f"{LIBRARY}/metrics/measures/feature_quality.py",
+        "for step in member.steps:",
+        "for step in sorted(member.steps):",
+    ),
 )
 
 
@@ -216,7 +222,12 @@ def test_going_back_computes_nothing(first_run: World, restored: World):
     assert " 0 kernels to compute" in restored.log("kernel/labels/base/conjugate")
     for run in ("gap/base", "labels/base", "ansatz/base"):
         assert " 0 measurements to make" in restored.log(f"metrics/{run}")
-    for manifest in ("runs/gap/base/run", "runs/labels/base/run", "kernels/labels/base/conjugate", "spectra/labels/base/conjugate"):
+    for manifest in (
+        "runs/gap/base/run",
+        "runs/labels/base/run",
+        "kernels/labels/base/conjugate",
+        "spectra/labels/base/conjugate",
+    ):
         assert units(restored, manifest) == units(first_run, manifest)
     for table in ("metrics/one2024.csv", "metrics/two2024.csv", "claims.csv"):
         assert (restored / f"results/{table}").read_bytes() == (first_run / f"results/{table}").read_bytes()
@@ -236,7 +247,9 @@ WILDCARDS = {
 RECORDING = {"lazyrich.fingerprints"}
 
 
-def test_the_code_digest_of_every_job_covers_all_that_the_job_imported(first_run: World, monkeypatch: pytest.MonkeyPatch):
+def test_the_code_digest_of_every_job_covers_all_that_the_job_imported(
+    first_run: World, monkeypatch: pytest.MonkeyPatch
+):
     plan = Plan(load(first_run.root), first_run.root)
     digests: list[tuple[str, tuple[str, ...]]] = []
     monkeypatch.setattr(plan_module, "code_digest", lambda script, modules=(): digests.append((script, modules)) or "")
@@ -255,7 +268,9 @@ def test_the_code_digest_of_every_job_covers_all_that_the_job_imported(first_run
         else:
             plan.code(record["job"]["script"])
         covered = {name for script, modules in digests for name in first_party(script, modules)}
-        assert set(record["modules"]) - covered - WITHOUT_INFLUENCE - RECORDING == set(), path.relative_to(first_run.root)
+        assert set(record["modules"]) - covered - WITHOUT_INFLUENCE - RECORDING == set(), path.relative_to(
+            first_run.root
+        )
         seen.add(rule)
     assert seen == set(WILDCARDS)
 

@@ -41,7 +41,9 @@ def first_party(path: Path) -> set[str]:
         if module.split(".")[0] != "lazyrich":
             continue
         defining = module if name is None or is_module(module) else f"{module}.{name}"
-        assert is_module(defining), f"{path.relative_to(ROOT)}: {module} is a package; import from the module that defines {name}"
+        assert is_module(defining), (
+            f"{path.relative_to(ROOT)}: {module} is a package; import from the module that defines {name}"
+        )
         found.add(defining)
     return found
 
@@ -56,7 +58,11 @@ def test_packages_hold_only_a_docstring_and_lazy_names(path: Path):
     assert ast.get_docstring(tree)
     for node in tree.body[1:]:
         lazy_import = isinstance(node, ast.ImportFrom) and node.module == "lazyrich.lazy"
-        table = isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "exports"
+        table = (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.value.func) == "exports"
+        )
         assert lazy_import or table, f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
 
 
@@ -84,14 +90,22 @@ def test_first_party_imports_stand_at_the_top_of_modules():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = {id(node) for node in tree.body}
         for node in ast.walk(tree):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names = (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
             if any(name.split(".")[0] == "lazyrich" for name in names):
                 assert id(node) in top, f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def test_the_library_never_imports_snakemake():
     for path in [*MODULES, *PACKAGES, *SCRIPTS.glob("*.py")]:
-        assert not [module for module, _ in imported(path) if module.split(".")[0] == "snakemake"], path.relative_to(ROOT)
+        assert not [module for module, _ in imported(path) if module.split(".")[0] == "snakemake"], path.relative_to(
+            ROOT
+        )
 
 
 def test_what_the_snakefile_imports_is_light():
@@ -118,13 +132,27 @@ def rules() -> dict[str, str]:
 
 
 def test_every_rule_says_what_it_does_and_leaves_a_log_and_a_benchmark():
-    assert {"dataset", "train", "kernel", "spectrum", "metrics", "metrics_table", "figure", "claims", "claims_table"} <= set(rules())
+    assert {
+        "dataset",
+        "train",
+        "kernel",
+        "spectrum",
+        "metrics",
+        "metrics_table",
+        "figure",
+        "claims",
+        "claims_table",
+    } <= set(rules())
     for name, text in rules().items():
         assert re.match(rf'rule {name}:\n    """.+"""\n', text), f"rule {name} has no docstring of one line"
         for keyword in ("input", "output", "params", "log", "benchmark", "resources", "script"):
-            assert f"\n    {keyword}:\n" in text or (name, keyword) == ("dataset", "input"), f"rule {name} has no `{keyword}`"
+            assert f"\n    {keyword}:\n" in text or (name, keyword) == ("dataset", "input"), (
+                f"rule {name} has no `{keyword}`"
+            )
         for parameter in ("spec", "code"):
-            assert f"\n        {parameter}=" in text, f"rule {name} has no parameter {parameter!r}, by which it would be rerun"
+            assert f"\n        {parameter}=" in text, (
+                f"rule {name} has no parameter {parameter!r}, by which it would be rerun"
+            )
         for keyword in ("run", "message", "group", "shell"):
             assert f"\n    {keyword}:" not in text, f"rule {name} has `{keyword}`"
 

@@ -98,7 +98,11 @@ class World:
 
     def start(self, *command: str) -> "Command":
         """Start ``python <command>`` in this world, in a process group of its own."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SNAKEMAKE", "LAZYRICH"))}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "SNAKEMAKE", "LAZYRICH"))
+        }
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
         return Command([sys.executable, *command], self.root, environment)
 

@@ -68,6 +68,12 @@ class Unit:
             dimension_names=dimensions, overwrite=True,
         )  # fmt: skip
 
+    def require(self, name: str, **creation: object) -> zarr.Array:
+        """The array ``name`` that an earlier attempt left, or a new one with the arguments of ``create_array``."""
+        if name not in self.group:
+            self.group.create_array(name, compressors=None, **creation)  # type: ignore[arg-type]
+        return open_array(self.group, name)
+
     def finish(self, device: str, **info: object) -> None:
         """Mark the unit complete, with the digest of every array, what there is to say of it, and where it comes from."""
         arrays = {
@@ -75,9 +81,8 @@ class Unit:
             for name, array in sorted(self.group.members(max_depth=None))
             if isinstance(array, zarr.Array)
         }
-        self.group.attrs.update(
-            {"complete": True, "arrays": arrays, "info": info, "provenance": provenance.stamp(device, self._started)}
-        )
+        record: dict = {"arrays": arrays, "info": info, "provenance": provenance.stamp(device, self._started)}
+        self.group.attrs.update({"complete": True, **record})
 
 
 class Store:
@@ -113,7 +118,11 @@ class Store:
             shutil.rmtree(target)
         os.utime(path)
         path.rename(target)
-        versions = sorted(target.parent.glob(f"{target.stem}.{'[0-9a-f]' * 16}"), key=lambda version: version.stat().st_mtime, reverse=True)
+        versions = sorted(
+            target.parent.glob(f"{target.stem}.{'[0-9a-f]' * 16}"),
+            key=lambda version: version.stat().st_mtime,
+            reverse=True,
+        )
         for version in versions[KEPT:]:
             shutil.rmtree(version)
 
@@ -174,7 +183,9 @@ def read_manifest(path: Path) -> dict:
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; run the workflow to make it") from None
     except ValueError as error:
-        raise ArtifactError(f"{path} is no valid manifest ({error}); delete it and rerun: its store beside it is used again") from None
+        raise ArtifactError(
+            f"{path} is no valid manifest ({error}); delete it and rerun: its store beside it is used again"
+        ) from None
 
 
 def read_unit(manifest_path: Path, manifest: dict, name: str) -> zarr.Group:
@@ -182,10 +193,29 @@ def read_unit(manifest_path: Path, manifest: dict, name: str) -> zarr.Group:
     path = manifest_path.parent / manifest["store"] / name
     wanted, found = manifest["units"][name]["fingerprint"], _attributes(path).get("fingerprint")
     if found is None:
-        raise ArtifactError(f"{manifest_path} names {path}, which is not there; delete the manifest and rerun to compute it again")
+        raise ArtifactError(
+            f"{manifest_path} names {path}, which is not there; delete the manifest and rerun to compute it again"
+        )
     if found != wanted:
-        raise ArtifactError(f"{path} has fingerprint {found[:12]}, but {manifest_path} says {wanted[:12]}; delete the manifest and rerun")
+        raise ArtifactError(
+            f"{path} has fingerprint {found[:12]}, but {manifest_path} says {wanted[:12]}; delete the manifest and rerun"
+        )
     return zarr.open_group(path, mode="r")
+
+
+def open_array(group: zarr.Group, name: str) -> zarr.Array:
+    """The array ``name`` of a group; :class:`ArtifactError` if there is none."""
+    found = group.get(name)
+    if not isinstance(found, zarr.Array):
+        raise ArtifactError(
+            f"{group.store_path} holds no array {name!r}; delete this store and its manifest, and rerun"
+        )
+    return found
+
+
+def read_array(group: zarr.Group, name: str, selection: object = ...) -> np.ndarray:
+    """What the array ``name`` of a group holds, or a part of it."""
+    return np.asarray(open_array(group, name)[selection])  # type: ignore[index]
 
 
 def digest(array: zarr.Array | np.ndarray) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from lazyrich import sweeps
 from lazyrich.configuration_errors import KeyPath, nearest, show, unknown
 from lazyrich.configuration_schema import Schemas, branch, properties
-from lazyrich.plugins import FUNCTION
+from lazyrich.plugins import FUNCTION, place
 
 #: A mistake in an experiment or dataset: the path inside it, and what is wrong.
 Mistake = tuple[KeyPath, str]
@@ -125,7 +125,7 @@ def _member(house: House, folder: str, name: str, path: KeyPath) -> Iterator[Mis
     if name not in house.members[folder]:
         there = house.members[folder]
         near = nearest(name, there)
-        missing = f"no file workflow_scripts/lazyrich/{folder}/{name}.py defines {FUNCTION[folder]}()"
+        missing = f"no file workflow_scripts/lazyrich/{place(folder)}/{name}.py defines {FUNCTION[folder]}()"
         yield path, f"{missing}{near}{'' if near else ';'} allowed: {', '.join(sorted(there)) or 'none yet'}"
 
 

@@ -17,7 +17,9 @@ def prepare(device: str, threads: int) -> torch.device:
     torch.backends.cudnn.benchmark = False
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise RuntimeError("the configuration says `device: cuda`, but torch finds no CUDA device; set `device: auto` or `device: cpu`")
+        raise RuntimeError(
+            "the configuration says `device: cuda`, but torch finds no CUDA device; set `device: auto` or `device: cpu`"
+        )
     if device == "cpu" or not available:
         return torch.device("cpu")
     free = [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())]

@@ -89,7 +89,11 @@ def imports(path: Path) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in names if name.startswith("lazyrich.") and (SCRIPTS / (name.replace(".", "/") + ".py")).is_file())
+    return frozenset(
+        name
+        for name in names
+        if name.startswith("lazyrich.") and (SCRIPTS / (name.replace(".", "/") + ".py")).is_file()
+    )
 
 
 @cache
@@ -97,7 +101,10 @@ def tree_digest(path: Path) -> str:
     """Digest of the file's syntax tree without docstrings; comments and layout are not in the tree to begin with."""
     tree = _tree(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 

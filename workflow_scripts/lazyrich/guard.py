@@ -47,7 +47,11 @@ def end_with(pid: int | None) -> None:
         while _alive(pid):
             time.sleep(0.5)
         with suppress(OSError):  # whoever read what we print may be gone too
-            print(f"the workflow (process {pid}) is gone: stopping here; a rerun goes on from the last checkpoint", file=sys.stderr, flush=True)
+            print(
+                f"the workflow (process {pid}) is gone: stopping here; a rerun goes on from the last checkpoint",
+                file=sys.stderr,
+                flush=True,
+            )
         os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -65,7 +65,7 @@ def run(main: Callable[[Job], None], snakemake: object | None = None) -> None:
     end_with(int(workflow) if snakemake is not None and workflow else None)
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as handle:
-        sys.stderr = _Tee(handle, sys.__stderr__)  # type: ignore[assignment]
+        sys.stderr = _Tee(handle, sys.stderr)  # type: ignore[assignment]
         try:
             main(job)
         except Exception as error:
@@ -80,7 +80,10 @@ def run(main: Callable[[Job], None], snakemake: object | None = None) -> None:
 
 def _from_snakemake(snakemake) -> Job:
     def lists(files) -> dict[str, list[str]]:
-        return {name: [str(value)] if isinstance(value, str) else [str(item) for item in value] for name, value in files.items()}
+        return {
+            name: [str(value)] if isinstance(value, str) else [str(item) for item in value]
+            for name, value in files.items()
+        }
 
     title = " ".join([snakemake.rule, "/".join(str(value) for value in snakemake.wildcards)]).strip()
     return Job(
@@ -99,17 +102,28 @@ def _from_snakemake(snakemake) -> Job:
 
 def _from_file(arguments: list[str]) -> Job:
     if len(arguments) != 2:
-        sys.exit(f"usage: python {arguments[0]} results/logs/<rule>/<name>.job.json  (each job of a run leaves such a file)")
+        sys.exit(
+            f"usage: python {arguments[0]} results/logs/<rule>/<name>.job.json  (each job of a run leaves such a file)"
+        )
     recorded = json.loads(Path(arguments[1]).read_text(encoding="utf-8"))
     job = Job(**recorded["job"])
-    changed = {name: tree_digest(module_file(name)) for name, digest in recorded["modules"].items() if tree_digest(module_file(name)) != digest}
+    changed = {
+        name: tree_digest(module_file(name))
+        for name, digest in recorded["modules"].items()
+        if tree_digest(module_file(name)) != digest
+    }
     if not changed:
         return job
     # Under the old digest, what new code computes would later be taken for what the old code computed.
     job.say(f"{', '.join(changed)} changed since: the results are kept apart; the workflow will compute its own")
-    code = json.loads(job.code) if job.code.startswith("{") else job.code
-    apart = {key: fingerprint(value, changed) for key, value in code.items()} if isinstance(code, dict) else fingerprint(code, changed)
-    return replace(job, code=canonical(apart) if isinstance(code, dict) else apart)
+    return replace(job, code=_apart(job.code, changed))
+
+
+def _apart(code: str, changed: dict[str, str]) -> str:
+    """A code digest, or the JSON mapping of digests that metrics have, made different by ``changed``."""
+    if code.startswith("{"):
+        return canonical({name: fingerprint(digest, changed) for name, digest in json.loads(code).items()})
+    return fingerprint(code, changed)
 
 
 def _record(job: Job, path: Path) -> None:
@@ -126,12 +140,19 @@ def _report(job: Job, error: Exception) -> None:
         # The frames of this file and of Snakemake's wrapper say nothing about what went wrong.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         print("".join(traceback.format_exception(type(error), error, trace)), file=sys.stderr)
-    print(f"  log: {job.log}\n  alone: python workflow_scripts/{job.script} {Path(job.log).with_suffix('.job.json')}", file=sys.stderr)
+    print(
+        f"  log: {job.log}\n  alone: python workflow_scripts/{job.script} {Path(job.log).with_suffix('.job.json')}",
+        file=sys.stderr,
+    )
 
 
 def _first_party_modules() -> list[str]:
     """What the job imported of our own code; a test holds it against what its code digest covers."""
-    files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items() if name.startswith("lazyrich.")}
+    files = {
+        name: getattr(module, "__file__", None) or ""
+        for name, module in sys.modules.items()
+        if name.startswith("lazyrich.")
+    }
     return sorted(name for name, file in files.items() if file and not file.endswith("__init__.py"))
 
 

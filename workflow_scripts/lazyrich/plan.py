@@ -82,7 +82,9 @@ class Plan:
         """The modules of the architectures in a run."""
         run_spec = self.runs[experiment][run].spec
         key = "model.architecture"
-        swept = (member["set"].get(key, run_spec["model"]["architecture"]) for member in sweeps.members(run_spec).values())
+        swept = (
+            member["set"].get(key, run_spec["model"]["architecture"]) for member in sweeps.members(run_spec).values()
+        )
         return tuple(sorted({module_name("models", architecture) for architecture in swept}))
 
     # -- kernels and spectra --------------------------------------------------------------------------------------------
@@ -95,7 +97,9 @@ class Plan:
 
     def kernel_code(self, wildcards) -> str:
         kernel = self._run(wildcards).spec["kernels"][wildcards.kernel]["object"]
-        return code_digest("kernel.py", (module_name("kernels", kernel), *self._models(wildcards.experiment, wildcards.run)))
+        return code_digest(
+            "kernel.py", (module_name("kernels", kernel), *self._models(wildcards.experiment, wildcards.run))
+        )
 
     def spectrum_kernel(self, wildcards) -> str:
         """The kernel that a spectrum is the spectrum of."""
@@ -115,7 +119,9 @@ class Plan:
         run_spec = self._run(wildcards).spec
         generator = self.configuration.datasets[run_spec["dataset"]]["generator"]
         shared = (module_name("datasets", generator), *self._models(wildcards.experiment, wildcards.run))
-        return canonical({name: code_digest("metrics.py", (module_name("metrics", name), *shared)) for name in run_spec["metrics"]})
+        return canonical(
+            {name: code_digest("metrics.py", (module_name("metrics", name), *shared)) for name in run_spec["metrics"]}
+        )
 
     def metrics_kernels(self, wildcards) -> list[str]:
         names = self._named(wildcards, "kernel")
@@ -181,9 +187,17 @@ class Plan:
             case "training":
                 return [self.path(paths.run(run.experiment, run.name)) for run in runs]
             case "kernels":
-                return [self.path(paths.kernel(run.experiment, run.name, name)) for run in runs for name in run.spec["kernels"]]
+                return [
+                    self.path(paths.kernel(run.experiment, run.name, name))
+                    for run in runs
+                    for name in run.spec["kernels"]
+                ]
             case "spectra":
-                return [self.path(paths.spectrum(run.experiment, run.name, name)) for run in runs for name in run.spec["spectra"]]
+                return [
+                    self.path(paths.spectrum(run.experiment, run.name, name))
+                    for run in runs
+                    for name in run.spec["spectra"]
+                ]
             case "metrics":
                 return [self.path(paths.metrics_table(paper)) for paper in (papers or self.papers)]
             case "figures":
@@ -194,4 +208,6 @@ class Plan:
                 ]
             case "claims":
                 return [self.path(paths.claims(paper)) for paper in (papers or self.papers)]
-        raise ValueError(f"no stage {stage!r}; there are datasets, training, kernels, spectra, metrics, figures, claims")
+        raise ValueError(
+            f"no stage {stage!r}; there are datasets, training, kernels, spectra, metrics, figures, claims"
+        )

@@ -49,5 +49,7 @@ def load(folder: str, name: str) -> ModuleType:
     if name not in names(folder):
         near = difflib.get_close_matches(name, names(folder), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{place(folder)}{hint} There are: {', '.join(names(folder))}.")
+        raise ValueError(
+            f"no {FUNCTION[folder]!r} module {name!r} in lazyrich/{place(folder)}{hint} There are: {', '.join(names(folder))}."
+        )
     return import_module(module_name(folder, name))

@@ -45,23 +45,35 @@ def main(root: Path, arguments: Sequence[str]) -> int:
         return 2
     papers = [_paper(options.paper, configuration.papers)] if options.paper else list(configuration.papers)
     results = Path(configuration.settings["results"])
-    configured = [*(["--configfile", *options.configfile] if options.configfile else []), *(["--config", *settings] if settings else [])]
+    configured = [
+        *(["--configfile", *options.configfile] if options.configfile else []),
+        *(["--config", *settings] if settings else []),
+    ]
     run = Reproduction(root, results, papers, papers if options.paper else [], extra, configured)
     try:
         with exclusive(results / ".reproduce.lock", wait=0) as lock:
             return run.go(lock)
     except BlockingIOError:
-        print(f"Another run is writing {results}/. Wait for it, or stop it first; nothing was changed.", file=sys.stderr)
+        print(
+            f"Another run is writing {results}/. Wait for it, or stop it first; nothing was changed.", file=sys.stderr
+        )
         return 4
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Run the whole reproduction, or what of it is not up to date. Other options go to Snakemake.", allow_abbrev=False
+        description="Run the whole reproduction, or what of it is not up to date. Other options go to Snakemake.",
+        allow_abbrev=False,
     )
     parser.add_argument("--scale", default="", help="smoke, reduced or full; default: the one of config/config.yaml")
     parser.add_argument("--paper", default="", help="one paper only, by its name or its arXiv number")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings, as Snakemake takes them: results=elsewhere")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings, as Snakemake takes them: results=elsewhere",
+    )
     parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="YAML files laid over config/")
     return parser
 
@@ -69,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 def _overrides(root: Path, files: list[str], settings: list[str]) -> dict[str, object]:
     """What Snakemake would hand over: config.yaml, the files laid over it, and the settings of the command line."""
     overrides: dict[str, object] = {}
-    for path in (root / "config" / "config.yaml", *files):
-        overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    for path in (root / "config" / "config.yaml", *map(Path, files)):
+        overrides.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     for setting in settings:
         key, _, value = setting.partition("=")
         overrides[key] = yaml.safe_load(value)
@@ -111,7 +123,9 @@ class Reproduction:
         started = time.monotonic()
         command = [*snakemake, *self.targets, *self.extra, "--quiet", "rules", "host", "reason", *self.configured]
         # The lock is inherited: if this process is killed, it is held for as long as Snakemake lives.
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,))
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,)
+        )
         try:
             assert process.stdout is not None
             reporting = False
@@ -122,7 +136,10 @@ class Reproduction:
             status = process.wait() or 130
             print("\nStopped. The same command goes on from here.", file=sys.stderr)
         if status != 0:
-            print(f"\nNot finished (status {status}): the reason stands above. The same command goes on from here.", file=sys.stderr)
+            print(
+                f"\nNot finished (status {status}): the reason stands above. The same command goes on from here.",
+                file=sys.stderr,
+            )
         elif not {"-n", "--dry-run", "--dryrun"} & set(self.extra):
             self._show_verdicts()
             print(f"\nFigures and claims: {self.results}/. Took {duration(time.monotonic() - started)}.")
@@ -163,7 +180,12 @@ def _release_stale_lock(snakemake: list[str], configured: list[str]) -> str:
     if alive is not None:
         return f"Snakemake is running in this folder (process {alive.pid}, since {time.strftime('%H:%M', time.localtime(alive.create_time()))})"
     print("An earlier run was killed; taking up its work.", flush=True)
-    subprocess.run([*snakemake, "--unlock", "--quiet", "all", *configured], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*snakemake, "--unlock", "--quiet", "all", *configured],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return ""
 
 

@@ -36,16 +36,23 @@ def put(tree: Mapping, changes: Mapping[str, object]) -> dict:
 def points(axes: Mapping[str, Mapping[str, list]]) -> Iterator[Point]:
     """Every combination of the axes' values, the last axis fastest."""
     per_axis = [
-        [(name, dict(zip(keys, values, strict=True))) for values in zip(*keys.values(), strict=True)] for name, keys in axes.items()
+        [(name, dict(zip(keys, values, strict=True))) for values in zip(*keys.values(), strict=True)]
+        for name, keys in axes.items()
     ]
     for combination in itertools.product(*per_axis):
         values = {name: next(iter(changes.values())) for name, changes in combination}
         yield values, {key: value for _, changes in combination for key, value in changes.items()}
 
 
-def slug(base: Mapping, axes: Mapping[str, Mapping[str, list]], values: Mapping[str, object], changes: Mapping[str, object]) -> str:
+def slug(
+    base: Mapping, axes: Mapping[str, Mapping[str, list]], values: Mapping[str, object], changes: Mapping[str, object]
+) -> str:
     """``width-1024_gamma-0.1``: the axes that differ from ``base``. A new axis at its base value leaves old names alone."""
-    parts = [f"{name}-{text(values[name])}" for name, keys in axes.items() if any(changes[key] != get(base, key) for key in keys)]
+    parts = [
+        f"{name}-{text(values[name])}"
+        for name, keys in axes.items()
+        if any(changes[key] != get(base, key) for key in keys)
+    ]
     return "_".join(parts)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lazyrich import seeding
-from lazyrich.artifacts import Store, Unit
+from lazyrich.artifacts import Store, Unit, open_array
 from lazyrich.fingerprints import fingerprint
 from lazyrich.plugins import load
 
@@ -33,7 +33,7 @@ def draw_dataset(spec: dict, code: str, store: Store) -> list[Unit]:
 def shape(unit: Unit) -> tuple[list[int], int]:
     """The shape of one input, and the number of outputs."""
     group = unit.group
-    return list(group["train/inputs"].shape[1:]), group["train/targets"].shape[1]
+    return list(open_array(group, "train/inputs").shape[1:]), open_array(group, "train/targets").shape[1]
 
 
 def _dimensions(name: str, values: np.ndarray) -> tuple[str, ...]:

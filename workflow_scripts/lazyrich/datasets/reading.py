@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lazyrich import seeding
-from lazyrich.artifacts import read_manifest, read_unit
+from lazyrich.artifacts import read_array, read_manifest, read_unit
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,10 @@ class Dataset:
 
     def split(self, seed: int, name: str) -> Split:
         """Split ``train``, ``test`` or ``probe`` of the draw that ``seed`` sees."""
-        group = read_unit(self.path, self.manifest, self._unit(seed))[name]
-        arrays = {key: torch.from_numpy(np.asarray(array[...])) for key, array in group.arrays()}
-        return Split(arrays["inputs"], arrays["targets"], arrays.get("labels"))
+        group = read_unit(self.path, self.manifest, self._unit(seed))
+        inputs, targets = (torch.from_numpy(read_array(group, f"{name}/{part}")) for part in ("inputs", "targets"))
+        labels = torch.from_numpy(read_array(group, f"{name}/labels")) if f"{name}/labels" in group else None
+        return Split(inputs, targets, labels)
 
 
 def training_set(split: Split, training: dict, experiment: str, seed: int) -> Split:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import zarr
 
-from lazyrich.artifacts import Store, Unit, read_manifest, read_unit
+from lazyrich.artifacts import Store, Unit, read_array, read_manifest, read_unit
 from lazyrich.datasets.reading import Dataset
 from lazyrich.devices import describe as describe_device
 from lazyrich.fingerprints import fingerprint
@@ -81,20 +81,20 @@ def tiles(options: dict) -> list[tuple[int, int]]:
     return [(i, j) for i in range(rows) for j in range(-(-sum(options["columns"].values()) // edge))]
 
 
-def write_tiles(unit: Unit, tile: Tile, rows: torch.Tensor, columns: torch.Tensor | None, options: dict, progress: Progress) -> None:
+def write_tiles(
+    unit: Unit, tile: Tile, rows: torch.Tensor, columns: torch.Tensor | None, options: dict, progress: Progress
+) -> None:
     """Compute the tiles that are not in the store yet. A tile is a shard: one file, which appears whole or not at all.
 
     Tiles never written read as NaN, so a hole cannot be taken for zeros.
     """
     shape = (len(rows), len(rows if columns is None else columns))
     edge = options["shard"]
-    array = unit.group.get("kernel")
-    if array is None:
-        shards = tuple(min(edge, -(-size // CHUNK) * CHUNK) for size in shape)
-        array = unit.group.create_array(
-            "kernel", shape=shape, dtype=options["dtype"], chunks=tuple(CHUNK if s % CHUNK == 0 else s for s in shards), shards=shards,
-            compressors=None, fill_value=float("nan"), dimension_names=("row", "column"),
-        )  # fmt: skip
+    shards = tuple(min(edge, -(-size // CHUNK) * CHUNK) for size in shape)
+    array = unit.require(
+        "kernel", shape=shape, dtype=options["dtype"], chunks=tuple(CHUNK if size % CHUNK == 0 else size for size in shards),
+        shards=shards, fill_value=float("nan"), dimension_names=("row", "column"),
+    )  # fmt: skip
     for i, j in tiles(options):
         block = (slice(i * edge, min((i + 1) * edge, shape[0])), slice(j * edge, min((j + 1) * edge, shape[1])))
         mirrored = columns is None and i != j
@@ -102,10 +102,12 @@ def write_tiles(unit: Unit, tile: Tile, rows: torch.Tensor, columns: torch.Tenso
             diagonal = columns is None and i == j
             values = tile(rows[block[0]], None if diagonal else (rows if columns is None else columns)[block[1]])
             if not np.isfinite(values).all():
-                raise ArithmeticError(f"kernel {unit.name}, tile ({i}, {j}): values that are not finite; try `dtype: float64`")
+                raise ArithmeticError(
+                    f"kernel {unit.name}, tile ({i}, {j}): values that are not finite; try `dtype: float64`"
+                )
             array[block] = values
         if mirrored and not _written(unit, j, i):
-            array[block[1], block[0]] = array[block].T
+            array[block[1], block[0]] = np.asarray(array[block]).T
         progress.advance()
 
 
@@ -141,15 +143,17 @@ class StoredKernels:
     def group(self, unit: str) -> zarr.Group:
         return read_unit(self.path, self.manifest, unit)
 
-    def matrix(self, member: str, stage: str, rows: dict[str, int] | None = None, columns: dict[str, int] | None = None) -> np.ndarray:
+    def matrix(
+        self, member: str, stage: str, rows: dict[str, int] | None = None, columns: dict[str, int] | None = None
+    ) -> np.ndarray:
         """The kernel between the first samples of splits, e.g. ``rows={"test": 512}, columns={"train": 128}``; all by default.
 
         ``KeyError`` if the kernel does not hold as many samples.
         """
         unit = self.unit(member, stage)
         info = self.manifest["units"][unit]["info"]
-        whole = self.group(unit)["kernel"]
-        return np.asarray(whole[_segment(info["rows"], rows), _segment(info["columns"], columns)])
+        block = (_segment(info["rows"], rows), _segment(info["columns"], columns))
+        return read_array(self.group(unit), "kernel", block)
 
 
 def _segment(held: dict[str, int], wanted: dict[str, int] | None) -> slice:

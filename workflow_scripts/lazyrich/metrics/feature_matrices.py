@@ -45,6 +45,14 @@ def effective_weight(layer: nn.Linear) -> NDArray[np.float64]:
     return float(getattr(layer, "multiplier", 1.0)) * layer.weight.detach().cpu().double().numpy()
 
 
+def linear_layer(model: nn.Module, name: str) -> nn.Linear:
+    """The submodule called ``name``; ``ValueError`` if it is no linear layer."""
+    layer = model.get_submodule(name)
+    if not isinstance(layer, nn.Linear):
+        raise ValueError(f"layer {name} is a {type(layer).__name__}; this is measured on linear layers")
+    return layer
+
+
 def neural_feature_matrix(weight: ArrayLike | Tensor) -> NDArray[np.float64]:
     """F = W^T W, (fan_in, fan_in), of a weight (fan_out, fan_in); of a layer, pass `effective_weight(layer)`."""
     matrix = weight.detach().cpu().numpy() if isinstance(weight, Tensor) else np.asarray(weight)

@@ -11,14 +11,24 @@ from lazyrich.progress import Progress
 
 
 def measure_run(
-    metrics: dict[str, dict], code: dict[str, str], members: list[MemberData], store: Store, say: Callable[[str], None], title: str
+    metrics: dict[str, dict],
+    code: dict[str, str],
+    members: list[MemberData],
+    store: Store,
+    say: Callable[[str], None],
+    title: str,
 ) -> list[TableRow]:
     """The rows of all members, then what the metrics that define ``summarize`` make of all rows together.
 
     One unit a (member, metric): a new metric, or an edit in one, leaves the others' results alone. A diverged member has its
     errors up to where it diverged, and no other metric: what a network of NaNs "measures" is no result.
     """
-    work = [(member, name) for member in members for name in metrics if member.run.status(member.name) != "diverged" or name == "test_error"]
+    work = [
+        (member, name)
+        for member in members
+        for name in metrics
+        if member.run.status(member.name) != "diverged" or name == "test_error"
+    ]
     units = {
         (member.name, name): store.unit(f"{member.name}/{name}", _fingerprint(member, name, metrics[name], code[name]))
         for member, name in work
@@ -31,7 +41,9 @@ def measure_run(
         unit.begin()
         unit.finish("cpu", rows=[_plain(row) for row in load("metrics", name).measure(member, **metrics[name])])
         progress.advance()
-    table = [row for member, name in work for row in _table_rows(member, units[member.name, name].attributes["info"]["rows"])]
+    table = [
+        row for member, name in work for row in _table_rows(member, units[member.name, name].attributes["info"]["rows"])
+    ]
     for name, options in metrics.items():
         summarize = getattr(load("metrics", name), "summarize", None)
         if summarize is not None:
@@ -41,7 +53,7 @@ def measure_run(
 
 def _fingerprint(member: MemberData, name: str, options: dict, code: str) -> str:
     """Everything a measurement depends on: the network, its data, and the kernels and spectra that the metric's options name."""
-    read = []
+    read: list[str] = []
     for option, stored in (("kernel", member.kernels), ("spectrum", member.spectra)):
         if options.get(option) and member.run.status(member.name) != "diverged":
             manifest = stored[options[option]].manifest
@@ -57,7 +69,11 @@ def _plain(row: Row) -> list:
 
 
 def _table_rows(member: MemberData, rows: list[list]) -> list[TableRow]:
-    common = {"experiment": member.experiment, "run": member.run.manifest["spec"]["run"], **member.run.axes(member.name)}
+    common = {
+        "experiment": member.experiment,
+        "run": member.run.manifest["spec"]["run"],
+        **member.run.axes(member.name),
+    }
     stages = {member.steps[-1]: "final", member.steps[0]: "initial"}
     return [
         {

@@ -80,7 +80,9 @@ class MemberData:
         outputs = self.model(step)(inputs.double())
         return outputs - self.model(self.steps[0])(inputs.double()) if self.model_spec["centered"] else outputs
 
-    def kernel(self, kernel: str, stage: str, rows: dict[str, int] | None = None, columns: dict[str, int] | None = None) -> np.ndarray:
+    def kernel(
+        self, kernel: str, stage: str, rows: dict[str, int] | None = None, columns: dict[str, int] | None = None
+    ) -> np.ndarray:
         """Kernel ``kernel`` at ``initial`` or ``final``, between the first samples of splits (see :class:`StoredKernels`)."""
         return self.kernels[kernel].matrix(self.name, stage, rows, columns)
 

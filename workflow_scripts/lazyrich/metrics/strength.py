@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from lazyrich.kernels.alignment import centered_kernel_distance
 
 
-def ntk_strength_from_kernels(K0: ArrayLike, Kt: ArrayLike, centered: bool = True) -> float:
+def ntk_strength(K0: ArrayLike, Kt: ArrayLike, centered: bool = True) -> float:
     """S_NT = 1 - CKA(K_0, K_t): 0 for a lazy network, whose NTK stays as it was up to a factor; at most 1.
 
     Args:

@@ -5,26 +5,31 @@ from pathlib import Path
 
 import numpy as np
 
-from lazyrich.artifacts import Store, Unit, read_manifest, read_unit
+from lazyrich.artifacts import Store, Unit, read_array, read_manifest, read_unit
 from lazyrich.fingerprints import fingerprint
 from lazyrich.kernels.store import StoredKernels
 from lazyrich.progress import Progress
 from lazyrich.spectra.eigen import eigendecompose
 
 
-def compute_spectra(options: dict, code: str, kernels: StoredKernels, store: Store, title: str) -> tuple[list[Unit], list[dict]]:
+def compute_spectra(
+    options: dict, code: str, kernels: StoredKernels, store: Store, title: str
+) -> tuple[list[Unit], list[dict]]:
     """The spectrum of every kernel of a run; members that share a kernel share its spectrum.
 
     Each unit has all eigenvalues, ``values`` (mode), and the leading eigenvectors, ``vectors`` (row, kept), and says in its ``info``
     how good they are.
     """
     names = list(kernels.manifest["units"])
-    units = {name: store.unit(name, fingerprint(options, code, kernels.manifest["units"][name]["fingerprint"])) for name in names}
+    units = {
+        name: store.unit(name, fingerprint(options, code, kernels.manifest["units"][name]["fingerprint"]))
+        for name in names
+    }
     todo = [name for name in names if not units[name].complete]
     progress = Progress(title, max(1, len(todo)), "spectra")
     for name in todo:
         unit = units[name]
-        result = eigendecompose(np.asarray(kernels.group(name)["kernel"][...]))
+        result = eigendecompose(read_array(kernels.group(name), "kernel"))
         unit.begin()
         unit.array("values", result.values, ("mode",))
         unit.array("vectors", result.vectors[:, : options["vectors"]], ("row", "kept"))
@@ -54,4 +59,4 @@ class StoredSpectra:
 
     def spectrum(self, member: str, stage: str) -> Spectrum:
         group = read_unit(self.path, self.manifest, self._units[member, stage])
-        return Spectrum(np.asarray(group["values"][...]), np.asarray(group["vectors"][...]))
+        return Spectrum(read_array(group, "values"), read_array(group, "vectors"))

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from lazyrich.artifacts import read_array
+
 COLUMNS = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 #: One evaluation, in the order of :data:`COLUMNS`.
@@ -30,10 +32,12 @@ def write(group: zarr.Group, rows: list[Row]) -> None:
     history = group.require_group("history")
     for column, name in enumerate(COLUMNS):
         values = np.array([row[column] for row in rows], dtype=np.int64 if name == "step" else np.float64)
-        history.create_array(name, data=values, chunks=(max(1, len(rows)),), dimension_names=("evaluation",), overwrite=True)
+        history.create_array(
+            name, data=values, chunks=(max(1, len(rows)),), dimension_names=("evaluation",), overwrite=True
+        )
 
 
 def read(group: zarr.Group) -> list[Row]:
     """The history of one member, as :func:`write` stored it."""
-    columns = [np.asarray(group["history"][name][...]).tolist() for name in COLUMNS]
+    columns = [read_array(group, f"history/{name}").tolist() for name in COLUMNS]
     return list(zip(*columns, strict=True))

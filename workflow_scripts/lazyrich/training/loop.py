@@ -70,7 +70,9 @@ class Training:
         self.optimizer = objective.optimizer(self.settings, self.ensemble.parameters(), self.learning_rate)
         self._batch_size = batch_size(self.settings)
         self._full = self._batch_size == self.settings["train_size"] and self.settings["batch_size"] == "full"
-        self._batches = [Batches(len(n.train.targets), self._batch_size, n.member.experiment, n.member.seed) for n in networks]
+        self._batches = [
+            Batches(len(n.train.targets), self._batch_size, n.member.experiment, n.member.seed) for n in networks
+        ]
         last = self.settings["max_steps"]
         self._evaluate_at = {0, last, *logarithmic(self.settings["evaluate"], last)}
         self._checkpoint_at = {0, last, *logarithmic(self.settings["checkpoints"], last)}
@@ -139,7 +141,9 @@ class Training:
                 offsets.append(None if network.train_offset is None else network.train_offset[chosen])
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=splits[0].inputs.device, dtype=splits[0].inputs.dtype)
-        for outputs, split, offset in zip(self.ensemble.outputs([s.inputs for s in splits]), splits, offsets, strict=True):
+        for outputs, split, offset in zip(
+            self.ensemble.outputs([s.inputs for s in splits]), splits, offsets, strict=True
+        ):
             centred = outputs if offset is None else outputs - offset
             total = total + objective.sample_losses(self.settings["loss"], centred, split.targets, split.labels).mean()
         total.backward()
@@ -166,6 +170,8 @@ class Training:
         self.step = state["step"]
         self.ensemble.load_state(state["parameters"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for network, rows, steps, status in zip(self.networks, state["rows"], state["steps"], state["status"], strict=True):
+        for network, rows, steps, status in zip(
+            self.networks, state["rows"], state["steps"], state["status"], strict=True
+        ):
             network.rows = [tuple(row) for row in rows]
             network.steps, network.status = list(steps), status

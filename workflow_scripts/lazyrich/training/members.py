@@ -46,7 +46,15 @@ def read_members(spec: dict, code: str, dataset: Dataset) -> list[Member]:
         determined_by = (spec["experiment"], entry["seed"], whole, dataset.fingerprint(entry["seed"]), code)
         axes = {**spec["axes"], **entry["axes"]}
         found.append(
-            Member(name, spec["experiment"], entry["seed"], axes, whole["model"], whole["training"], fingerprint(*determined_by))
+            Member(
+                name,
+                spec["experiment"],
+                entry["seed"],
+                axes,
+                whole["model"],
+                whole["training"],
+                fingerprint(*determined_by),
+            )
         )
     return found
 
@@ -81,5 +89,9 @@ def batch_size(training: dict) -> int:
 
 def describe(members: list[Member]) -> str:
     """The members of a group in a few words: what they share of their axes."""
-    shared = [f"{key}={json.dumps(value)}" for key, value in members[0].axes.items() if all(m.axes[key] == value for m in members)]
+    shared = [
+        f"{key}={json.dumps(value)}"
+        for key, value in members[0].axes.items()
+        if all(m.axes[key] == value for m in members)
+    ]
     return f"{len(members)} network{'s' if len(members) > 1 else ''}{' with ' + ', '.join(shared) if shared else ''}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lazyrich.artifacts import read_manifest, read_unit
+from lazyrich.artifacts import read_array, read_manifest, read_unit
 from lazyrich.models.state import load_parameters
 from lazyrich.plugins import load
 from lazyrich.training.history import COLUMNS
@@ -53,17 +53,19 @@ class TrainedRun:
         steps = self.info(member)["steps"]
         if step not in steps:
             raise ValueError(f"{member} has no checkpoint at step {step}; it has {steps}")
-        return np.asarray(read_unit(self.path, self.manifest, member)["parameters"][steps.index(step)])
+        return read_array(read_unit(self.path, self.manifest, member), "parameters", steps.index(step))
 
     def model(self, member: str, step: int) -> torch.nn.Module:
         """The network at a checkpoint, not centred, in evaluation mode."""
         spec = self.model_spec(member)
-        module = load("models", spec["architecture"]).build(spec, tuple(self.manifest["input_shape"]), self.manifest["outputs"])
+        module = load("models", spec["architecture"]).build(
+            spec, tuple(self.manifest["input_shape"]), self.manifest["outputs"]
+        )
         vector = torch.from_numpy(self.parameters(member, step))
         load_parameters(module.to(vector.dtype), vector)
         return module.eval()
 
     def history(self, member: str) -> dict[str, np.ndarray]:
         """Columns ``step``, ``train_loss``, ``test_loss``, ``train_accuracy`` and ``test_accuracy``, one entry an evaluation."""
-        group = read_unit(self.path, self.manifest, member)["history"]
-        return {name: np.asarray(group[name][...]) for name in COLUMNS}
+        group = read_unit(self.path, self.manifest, member)
+        return {name: read_array(group, f"history/{name}") for name in COLUMNS}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lazyrich.artifacts import Store, Unit
+from lazyrich.artifacts import Store, Unit, open_array
 from lazyrich.datasets.reading import Dataset, training_set
 from lazyrich.devices import describe as describe_device
 from lazyrich.models.state import parameter_layout
@@ -68,14 +68,19 @@ def train_run(
     return [units[member.name] for member in todo]
 
 
-def _train_group(training: Training, resume: Path, csv: history.HistoryFile, progress: Progress, save_every: float) -> None:
+def _train_group(
+    training: Training, resume: Path, csv: history.HistoryFile, progress: Progress, save_every: float
+) -> None:
     fingerprints = [network.member.fingerprint for network in training.networks]
     written = [len(network.rows) for network in training.networks]
     saved = time.monotonic()
     while training.running:
         before = len(training.active)
         training.advance()
-        progress.advance(before, f"step {training.step:,}, {len(training.active)} of {len(training.networks)} in training{_loss(training)}")
+        progress.advance(
+            before,
+            f"step {training.step:,}, {len(training.active)} of {len(training.networks)} in training{_loss(training)}",
+        )
         for number, network in enumerate(training.networks):
             if len(network.rows) > written[number]:
                 csv.add(network.member.name, network.rows[written[number] :])
@@ -149,13 +154,15 @@ def _network(member: Member, dataset: Dataset, unit: Unit) -> Network:
     layout = parameter_layout(module)
     total = sum(parameter.numel() for parameter in module.parameters())
     unit.begin()
-    unit.group.attrs["layout"] = layout
-    kept = unit.group.get("parameters")
-    if kept is None:
-        kept = unit.group.create_array(
-            "parameters", shape=(0, total), dtype=member.training["precision"], chunks=(1, total), compressors=None,
-            dimension_names=("step", "parameter"),
-        )  # fmt: skip
+    layout_record: dict = {"layout": layout}
+    unit.group.attrs.update(layout_record)
+    kept = unit.require(
+        "parameters",
+        shape=(0, total),
+        dtype=member.training["precision"],
+        chunks=(1, total),
+        dimension_names=("step", "parameter"),
+    )
 
     def keep(step: int, vector: torch.Tensor) -> None:
         position = len(network.steps)
@@ -172,8 +179,8 @@ def _network(member: Member, dataset: Dataset, unit: Unit) -> Network:
 
 
 def _finish(network: Network, unit: Unit, device: torch.device) -> None:
-    parameters = unit.group["parameters"]
-    parameters.resize((len(network.steps), parameters.shape[1]))  # type: ignore[union-attr]
+    parameters = open_array(unit.group, "parameters")
+    parameters.resize((len(network.steps), parameters.shape[1]))
     unit.array("steps", np.array(network.steps, dtype=np.int64), ("step",))
     history.write(unit.group, network.rows)
     unit.finish(
@@ -181,5 +188,8 @@ def _finish(network: Network, unit: Unit, device: torch.device) -> None:
         **network.member.description(),
         status=network.status,
         steps=network.steps,
-        final={name: value if math.isfinite(value) else None for name, value in zip(history.COLUMNS, network.rows[-1], strict=True)},
+        final={
+            name: value if math.isfinite(value) else None
+            for name, value in zip(history.COLUMNS, network.rows[-1], strict=True)
+        },
     )

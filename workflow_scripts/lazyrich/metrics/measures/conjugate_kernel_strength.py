@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lazyrich.metrics.entropy import effective_dimension
 from lazyrich.metrics.member import MemberData, Row
-from lazyrich.metrics.strength import ntk_strength_from_kernels
+from lazyrich.metrics.strength import ntk_strength
 from lazyrich.metrics.utility import cumulative_utility
 
 
@@ -22,13 +22,15 @@ def measure(member: MemberData, kernel: str, spectrum: str) -> Iterator[Row]:
     probe = member.split("probe").inputs[: len(initial)]
     for stage, step in member.kernel_stages(kernel).items():
         values = member.spectrum(spectrum, stage)
-        yield Row("conjugate_kernel_strength", ntk_strength_from_kernels(initial, member.kernel(kernel, stage)), step)
+        yield Row("conjugate_kernel_strength", ntk_strength(initial, member.kernel(kernel, stage)), step)
         yield Row("conjugate_kernel_effective_dimension", effective_dimension(values.values), step)
         if step > 0:
             outputs = member.outputs(step, probe)
             leading = min(outputs.shape)
             kept = values.vectors.shape[1]
             if kept < leading:
-                raise ValueError(f"the utility needs {leading} eigenvectors, but {kept} were kept; raise `spectra.{spectrum}.vectors`")
+                raise ValueError(
+                    f"the utility needs {leading} eigenvectors, but {kept} were kept; raise `spectra.{spectrum}.vectors`"
+                )
             shares = cumulative_utility(values.vectors[:, :leading], outputs.numpy())
             yield Row("conjugate_kernel_utility", float(shares[-1]), step)

@@ -34,7 +34,10 @@ def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: 
         inputs = member.train.inputs.flatten(1)
         layers = member.model_spec["hidden_layers"]
         fit = kernel_regression(
-            relu_ntk(inputs, hidden_layers=layers), targets, relu_ntk(test.inputs.flatten(1), inputs, hidden_layers=layers), overwrite=True
+            relu_ntk(inputs, hidden_layers=layers),
+            targets,
+            relu_ntk(test.inputs.flatten(1), inputs, hidden_layers=layers),
+            overwrite=True,
         )
         error = _relative_error(fit.predictions, truth)
         yield Row("ntk_test_error", error, final)
@@ -72,18 +75,17 @@ def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator
     for row in rows:
         if SIZE not in row:
             continue
-        identity = {name: row[name] for name in row if name not in (SIZE, "value", "step", "stage", "status", "layer", "metric")}
+        identity = {
+            name: row[name] for name in row if name not in (SIZE, "value", "step", "stage", "status", "layer", "metric")
+        }
         if row["status"] == "diverged":
             incomplete.add(tuple(identity.items()))
         elif row["metric"] == "test_error_ratio":
             curves.setdefault(tuple(identity.items()), []).append(row)
-    for identity, curve in curves.items():
-        size = (
-            math.nan
-            if identity in incomplete
-            else critical_dataset_size([row[SIZE] for row in curve], [row["value"] for row in curve], epsilon)
-        )
-        yield {**dict(identity), "layer": "", "metric": "critical_dataset_size", "value": size}
+    for key, curve in curves.items():
+        sizes, ratios = [row[SIZE] for row in curve], [row["value"] for row in curve]
+        size = math.nan if key in incomplete else critical_dataset_size(sizes, ratios, epsilon)
+        yield {**dict(key), "layer": "", "metric": "critical_dataset_size", "value": size}
 
 
 def _variance(truth: np.ndarray) -> float:

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 
-from lazyrich.metrics.feature_matrices import average_gradient_outer_product, effective_weight, neural_feature_matrix
+from lazyrich.metrics.feature_matrices import (
+    average_gradient_outer_product,
+    effective_weight,
+    linear_layer,
+    neural_feature_matrix,
+)
 from lazyrich.metrics.matrix_correlation import cosine
 from lazyrich.metrics.member import MemberData, Row
 from lazyrich.plugins import load
@@ -21,6 +26,8 @@ def measure(member: MemberData) -> Iterator[Row]:
     inputs = member.train.inputs.double()
     for step in member.steps:
         model = member.model(step)
-        first = model.get_submodule("hidden.0")
-        yield Row("nfm_egop_correlation", cosine(neural_feature_matrix(effective_weight(first)), egop), step, "hidden.0")
+        first = linear_layer(model, "hidden.0")
+        yield Row(
+            "nfm_egop_correlation", cosine(neural_feature_matrix(effective_weight(first)), egop), step, "hidden.0"
+        )
         yield Row("agop_egop_correlation", cosine(average_gradient_outer_product(model, inputs), egop), step)

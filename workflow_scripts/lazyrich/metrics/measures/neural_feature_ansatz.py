@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from lazyrich.metrics import ansatz
-from lazyrich.metrics.feature_matrices import effective_weight, feature_moments
+from lazyrich.metrics.feature_matrices import effective_weight, feature_moments, linear_layer
 from lazyrich.metrics.member import MemberData, Row
 
 
@@ -26,11 +26,13 @@ def measure(member: MemberData, layers: list[int], null_rotations: int, samples:
     for step in member.steps:
         model = member.model(step)
         generator = member.generator(f"rotation of K, step {step}")
-        moments = feature_moments(model, inputs, [_layer(model, name) for name in names])
+        moments = feature_moments(model, inputs, [linear_layer(model, name) for name in names])
         for name, weight, moment in zip(names, _weights(model, names).values(), moments, strict=True):
             covariance, change = moment.covariance, weight - initial[name]
             yield Row("uncentered_nfa", ansatz.uncentered_correlation(weight, covariance), step, name)
-            yield Row("uncentered_nfa_pearson", ansatz.uncentered_correlation(weight, covariance, "pearson"), step, name)
+            yield Row(
+                "uncentered_nfa_pearson", ansatz.uncentered_correlation(weight, covariance, "pearson"), step, name
+            )
             null = ansatz.rotated_covariance_null(weight, covariance, generator, null_rotations)
             yield Row("uncentered_nfa_null", float(null.mean()), step, name)
             if not change.any():
@@ -42,12 +44,5 @@ def measure(member: MemberData, layers: list[int], null_rotations: int, samples:
             yield Row("nfa_ratio", ansatz.centered_ratio(weight, initial[name], covariance), step, name)
 
 
-def _layer(model: nn.Module, name: str) -> nn.Linear:
-    layer = model.get_submodule(name)
-    if not isinstance(layer, nn.Linear):
-        raise ValueError(f"layer {name} is a {type(layer).__name__}; the neural feature ansatz is measured on linear layers")
-    return layer
-
-
 def _weights(model: nn.Module, names: list[str]) -> dict[str, np.ndarray]:
-    return {name: effective_weight(_layer(model, name)) for name in names}
+    return {name: effective_weight(linear_layer(model, name)) for name in names}

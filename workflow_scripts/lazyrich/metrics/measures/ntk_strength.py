@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lazyrich.metrics.member import MemberData, Row
-from lazyrich.metrics.strength import ntk_strength_from_kernels
+from lazyrich.metrics.strength import ntk_strength
 
 
 def measure(member: MemberData, kernel: str) -> Iterator[Row]:
@@ -14,5 +14,5 @@ def measure(member: MemberData, kernel: str) -> Iterator[Row]:
     initial = member.kernel(kernel, "initial")
     for stage, step in member.kernel_stages(kernel).items():
         current = member.kernel(kernel, stage)
-        yield Row("ntk_strength", ntk_strength_from_kernels(initial, current), step)
-        yield Row("ntk_strength_uncentered", ntk_strength_from_kernels(initial, current, centered=False), step)
+        yield Row("ntk_strength", ntk_strength(initial, current), step)
+        yield Row("ntk_strength_uncentered", ntk_strength(initial, current, centered=False), step)

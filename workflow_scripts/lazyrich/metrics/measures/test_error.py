@@ -12,7 +12,11 @@ def measure(member: MemberData) -> Iterator[Row]:
     ``test_accuracy``, in [0, 1], for classification.
     """
     history = member.history
-    scale = float(member.split("test").targets.double().var(dim=0, correction=0).mean()) if member.training_spec["loss"] == "mse" else 1.0
+    scale = (
+        float(member.split("test").targets.double().var(dim=0, correction=0).mean())
+        if member.training_spec["loss"] == "mse"
+        else 1.0
+    )
     for index, step in enumerate(history["step"].tolist()):
         for name, column, unit in (
             ("train_error", "train_loss", scale),

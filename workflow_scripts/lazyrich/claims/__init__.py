@@ -1,0 +1,1 @@
+"""Published results as claims, judged with intervals over seeds."""

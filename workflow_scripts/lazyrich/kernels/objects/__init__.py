@@ -1,0 +1,1 @@
+"""Kernels as stages of the workflow: one file a kernel object."""

@@ -1,0 +1,21 @@
+"""Measures of feature learning: strength, quality, alignment."""
+
+from lazyrich.lazy import exports
+
+__getattr__, __dir__, __all__ = exports(
+    __name__,
+    {
+        "ntk_strength": "strength",
+        "critical_dataset_size": "crossing",
+        "cumulative_power": "power",
+        "cumulative_quality": "utility",
+        "cumulative_utility": "utility",
+        "effective_dimension": "entropy",
+        "neural_feature_matrix": "feature_matrices",
+        "average_gradient_outer_product": "feature_matrices",
+        "ptk_feature_covariance": "feature_matrices",
+        "uncentered_correlation": "ansatz",
+        "centered_correlation": "ansatz",
+        "rotated_covariance_null": "ansatz",
+    },
+)

@@ -1,0 +1,1 @@
+"""Metrics as stages of the workflow: one file a metric."""

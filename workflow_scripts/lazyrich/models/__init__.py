@@ -1,0 +1,17 @@
+"""Architectures and their parametrizations."""
+
+from lazyrich.lazy import exports
+
+__getattr__, __dir__, __all__ = exports(
+    __name__,
+    {
+        "Linear": "layers",
+        "Conv2d": "layers",
+        "Parametrization": "parametrization",
+        "learning_rate_scale": "parametrization",
+        "penultimate_features": "features",
+        "readout_layer": "features",
+        "flatten_parameters": "state",
+        "load_parameters": "state",
+    },
+)

@@ -1,0 +1,10 @@
+"""Eigendecompositions of kernels."""
+
+from lazyrich.lazy import exports
+
+__getattr__, __dir__, __all__ = exports(
+    __name__,
+    {
+        "eigendecompose": "eigen",
+    },
+)
