@@ -59,10 +59,11 @@ $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(call install,requirements-dev.txt)
 
-# Pin anew what requirements*.in ask for. The local build tag of a CPU wheel is taken off: other builds satisfy the same pin.
+# Pin anew what requirements*.in ask for. Left out: the build tag of a CPU wheel of torch, and what only its CUDA build needs (it
+# brings that itself), so that both builds satisfy the same pins.
 lock: $(VENV)/.installed-dev
 	if [ -n "$$PIP_FIND_LINKS" ]; then export UV_FIND_LINKS="$$PIP_FIND_LINKS"; fi; \
 	for name in requirements requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $$name.in -o $$name.txt \
-	  && sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' $$name.txt; \
+	  && sed -i -E -e 's/^(torch==[0-9.]*)\+cpu/\1/' -e '/^(nvidia-|cuda-|triton)/d' $$name.txt; \
 	done
