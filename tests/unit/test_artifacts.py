@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 import zarr
 
 from lazyrich import artifacts
@@ -301,3 +302,12 @@ def test_numbers_that_json_lacks_become_words_that_float_reads(tmp_path):
     found = json.loads((tmp_path / "x.json").read_text(), parse_constant=refuse)
     assert found == {"a": ["inf", "-inf", 1.5], "b": {"c": "nan"}}
     assert np.isnan(float(found["b"]["c"])) and float(found["a"][1]) == -np.inf
+
+
+def test_xarray_opens_a_unit_with_labelled_dimensions(tmp_path):
+    unit = Store(tmp_path / "x.zarr").unit("draw-0", "a" * 64)
+    unit.begin()
+    unit.array("inputs", np.arange(6.0).reshape(2, 3), ("sample", "feature"))
+    opened = xarray.open_zarr(unit.path, consolidated=False)
+    assert opened["inputs"].dims == ("sample", "feature")
+    np.testing.assert_array_equal(opened["inputs"], np.arange(6.0).reshape(2, 3))
