@@ -1,7 +1,6 @@
 """The configuration: layers, defaults, overlays, the command line, and what is shipped."""
 
 import ast
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,45 +8,8 @@ from jsonschema import Draft202012Validator
 
 from lazyrich import plugins
 from lazyrich.configuration import load
-from lazyrich.configuration_errors import ConfigurationError
 from lazyrich.configuration_schema import Schemas, branches
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = Path(__file__).parent / "example_configuration"
-
-MEMBERS = {
-    "datasets": ("staircase", "multi_index", "chain_monomial", "digits"),
-    "models": ("mlp", "cnn"),
-    "kernels": ("empirical_ntk", "conjugate_kernel"),
-    "metrics": ("test_error", "feature_learning_gap", "ntk_strength"),
-    "figures": ("learning_curves",),
-}
-
-PAPER, SMOKE = "config/experiments/paper1.yaml", "config/scales/smoke.yaml"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A repository with a small configuration and the real schemas."""
-    shutil.copytree(EXAMPLE, tmp_path / "config")
-    (tmp_path / "config" / "schemas").symlink_to(ROOT / "config" / "schemas")
-    return tmp_path
-
-
-def edit(root: Path, name: str, old: str, new: str) -> int:
-    """Replace ``old`` in a file, in which it stands once; the line where it stood."""
-    path = root / name
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
-    path.write_text(text.replace(old, new), encoding="utf-8")
-    return text[: text.index(old)].count("\n") + 1
-
-
-def problems(root: Path, overrides: dict | None = None) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        load(root, overrides, MEMBERS)
-    return tuple(map(str, caught.value.problems))
-
+from small_configuration import MEMBERS, PAPER, ROOT, SMOKE, edit, problems
 
 # -- merging and defaults --------------------------------------------------------------------------------------------
 
