@@ -7,6 +7,8 @@ kernels, for modules that the fast implementation does not know, and to check th
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import torch
@@ -26,6 +28,8 @@ def empirical_ntk(
     x2: Tensor | None = None,
     *,
     outputs: Outputs = "trace",
+    parameters: Collection[str] | None = None,
+    state: Mapping[str, Tensor] | None = None,
     batch_size: int | None = None,
     dtype: torch.dtype | None = None,
     memory_budget: int = MEMORY_BUDGET,
@@ -45,6 +49,8 @@ def empirical_ntk(
             afterwards.
         x1, x2: inputs, samples along the first axis. `x2=None` means `x1`: only half of the tiles are computed, and the
             result equals its transpose bit by bit.
+        parameters: names of the parameters to differentiate with respect to; by default all that require a gradient.
+        state: values by name that take the place of the model's own parameters and buffers, a checkpoint's for instance.
         batch_size: samples in a tile; by default what lets the Jacobians of two tiles fit in `memory_budget` (bytes; at
             least one sample).
         dtype: floating type to compute and answer in, e.g. `torch.float64`; by default that of the parameters.
@@ -53,15 +59,14 @@ def empirical_ntk(
         The kernel, on the device of the parameters, without a graph.
 
     Raises:
-        ValueError: for an unknown `outputs`, a module without trainable parameters, or a non-positive `batch_size`.
+        ValueError: for an unknown `outputs`, no or unknown parameters, or a non-positive `batch_size`.
 
     Source: Jacot, Gabriel and Hongler, arXiv 1806.07572; the 1/C of the trace follows Novak et al., arXiv 1912.02803.
     """
-    if outputs not in OUTPUTS:
-        raise ValueError(f"outputs={outputs!r} is not a kind of kernel; choose one of {', '.join(OUTPUTS)}")
+    check_outputs(outputs)
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
-    trained, fixed = _split_state(model, dtype)
+    trained, fixed = split_state(model, dtype, parameters, state)
     first = next(iter(trained.values()))
 
     def place(x: Tensor) -> Tensor:
@@ -74,7 +79,7 @@ def empirical_ntk(
 
     def jacobians(tile: Tensor) -> list[Tensor]:
         """One (samples, C, size) Jacobian per parameter."""
-        return [j.flatten(2) for j in per_sample_jacobian(trained, tile).values()]
+        return [j.reshape(*j.shape[:2], -1) for j in per_sample_jacobian(trained, tile).values()]
 
     symmetric = x2 is None
     rows = place(x1)
@@ -100,25 +105,44 @@ def empirical_ntk(
     return kernel
 
 
-def _split_state(model: nn.Module, dtype: torch.dtype | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Trainable parameters, and everything else (frozen parameters, buffers), detached and in the asked type.
+def check_outputs(outputs: str) -> None:
+    """ValueError for an unknown kind of kernel."""
+    if outputs not in OUTPUTS:
+        raise ValueError(f"outputs={outputs!r} is not a kind of kernel; choose one of {', '.join(OUTPUTS)}")
+
+
+def split_state(
+    model: nn.Module,
+    dtype: torch.dtype | None,
+    parameters: Collection[str] | None = None,
+    state: Mapping[str, Tensor] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The parameters to differentiate with respect to, and everything else (frozen ones, buffers), detached, in the asked type.
 
     Parameters shared under several names appear once, under their first name: `functional_call` ties the others to it.
     """
-
-    def cast(tensor: Tensor) -> Tensor:
-        tensor = tensor.detach()
-        return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-
-    trained = {name: cast(p) for name, p in model.named_parameters() if p.requires_grad}
-    if not trained:
+    named: dict[str, Tensor] = dict(model.named_parameters())
+    tensors = {**named, **dict(model.named_buffers())}
+    for names, among in ((parameters, named), (state, tensors)):
+        unknown = sorted(set(names or ()) - set(among))
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], among, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ValueError(f"{type(model).__name__} has no {unknown[0]!r}{hint} It has: {', '.join(among)}")
+    wanted = {name for name, p in named.items() if p.requires_grad} if parameters is None else set(parameters)
+    if not wanted:
         raise ValueError(
             f"{type(model).__name__} has no parameter that requires a gradient, so its NTK is empty; "
             "call requires_grad_(True) on those that train"
         )
-    fixed = {name: cast(p) for name, p in model.named_parameters() if not p.requires_grad}
-    fixed.update({name: cast(b) for name, b in model.named_buffers()})
-    return trained, fixed
+
+    def value(name: str) -> Tensor:
+        tensor = (tensors if state is None or name not in state else state)[name].detach()
+        return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+
+    return {name: value(name) for name in named if name in wanted}, {
+        name: value(name) for name in tensors if name not in wanted
+    }
 
 
 def _contract(left: list[Tensor], right: list[Tensor], outputs: Outputs) -> Tensor:

@@ -1,11 +1,11 @@
-"""Conjugate kernel: the Gram matrix of the features in front of the last linear layer."""
+"""Conjugate kernel: the Gram matrix of the features in front of the last linear layer, or of another."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from lazyrich.models.features import penultimate_features
+from lazyrich.models.features import layer_inputs, penultimate_features, submodule
 
 
 def conjugate_kernel(
@@ -13,13 +13,15 @@ def conjugate_kernel(
     x1: Tensor,
     x2: Tensor | None = None,
     *,
+    layer: str | None = None,
     batch_size: int = 512,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """CK(x, x') = Phi(x) . Phi(x'), with Phi the post-activations that enter the last `nn.Linear` of `model`.
+    """CK(x, x') = Phi(x) . Phi(x'), with Phi the post-activations that enter the last `nn.Linear` of `model`, or `layer`.
 
     Args:
-        model: module with a linear readout; evaluated as `penultimate_features` does.
+        model: module with a linear readout, if no `layer` is given; evaluated as `layer_inputs` does.
+        layer: name of the submodule in front of which the features are taken.
         x1, x2: inputs (n1, ...) and (n2, ...); `x2=None` means `x1`, and the result then equals its transpose bit by
             bit.
         batch_size: samples in one forward pass.
@@ -33,14 +35,17 @@ def conjugate_kernel(
     Source: Nam et al., arXiv 2410.04264, section 2 (feature operator); Goring et al., arXiv 2507.19680
         (conjugate-kernel strength).
     """
-    left = _features(model, x1, batch_size, dtype)
+    left = _features(model, x1, layer, batch_size, dtype)
     if x2 is not None:
-        return left @ _features(model, x2, batch_size, dtype).T
+        return left @ _features(model, x2, layer, batch_size, dtype).T
     gram = left @ left.T
     # A general matrix product may round (a, b) and (b, a) differently.
     return torch.triu(gram) + torch.triu(gram, 1).T
 
 
-def _features(model: nn.Module, x: Tensor, batch_size: int, dtype: torch.dtype | None) -> Tensor:
-    features = penultimate_features(model, x, batch_size).detach().flatten(1)
+def _features(model: nn.Module, x: Tensor, layer: str | None, batch_size: int, dtype: torch.dtype | None) -> Tensor:
+    if layer is None:
+        features = penultimate_features(model, x, batch_size)
+    else:
+        features = layer_inputs(model, submodule(model, layer), x, batch_size)
     return features if dtype is None else features.to(dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import torch
 from torch import Tensor, nn
 
@@ -32,33 +34,50 @@ def readout_layer(model: nn.Module, x: Tensor | None = None) -> nn.Linear:
     return layers[-1]
 
 
-def penultimate_features(model: nn.Module, x: Tensor, batch_size: int | None = None) -> Tensor:
-    """Phi, shape (n, features): the inputs of the readout layer on the samples x, shape (n, ...).
+def submodule(model: nn.Module, name: str | None) -> nn.Module:
+    """The layer of `model` called `name`, as in `named_modules`; ValueError with the names that there are otherwise."""
+    named = {found: module for found, module in model.named_modules() if found}
+    if name not in named:
+        near = difflib.get_close_matches(str(name), named, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"{type(model).__name__} has no layer {name!r}{hint} It has: {', '.join(named)}")
+    return named[name]
 
-    Works on any module that ends in an `nn.Linear` (see `readout_layer`), in evaluation mode and without gradients, in
-    batches of `batch_size` samples (default: all at once). Inputs of the readout with more than two axes are flattened
-    from the second axis on. When the readout is called more than once in a pass, the last call counts.
-    Raises ValueError when x is empty, when `batch_size` is not positive, and when the readout does not see one row per
-    sample.
+
+def penultimate_features(model: nn.Module, x: Tensor, batch_size: int | None = None) -> Tensor:
+    """Phi, shape (n, features): the inputs of the readout layer on the samples x; see `layer_inputs`.
+
+    Works on any module that ends in an `nn.Linear` (see `readout_layer`).
     """
-    if len(x) == 0:
-        raise ValueError("x holds no samples; give at least one")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}; give at least 1, or None for all samples at once")
+    _check(x, batch_size)
+    return layer_inputs(model, readout_layer(model, x[:1]), x, batch_size)
+
+
+def layer_inputs(model: nn.Module, layer: nn.Module, x: Tensor, batch_size: int | None = None) -> Tensor:
+    """What enters `layer`, a submodule of `model`, on the samples x, shape (n, ...): (n, features).
+
+    In evaluation mode and without gradients, in batches of `batch_size` samples (default: all at once). Inputs with more than two
+    axes are flattened from the second axis on. When the layer is called more than once in a pass, the last call counts.
+    Raises ValueError when x is empty, when `batch_size` is not positive, and when the layer is not called or does not see one row
+    per sample.
+    """
+    _check(x, batch_size)
     seen: list[Tensor] = []
 
     def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen[:] = [inputs[0].detach()]
 
     features = []
-    hook = readout_layer(model, x[:1]).register_forward_pre_hook(keep)
+    hook = layer.register_forward_pre_hook(keep)
     try:
         with torch.no_grad(), evaluation_mode(model):
             for batch in torch.split(x, batch_size or len(x)):
                 model(batch)
+                if not seen:
+                    raise ValueError(f"{type(model).__name__} holds this {type(layer).__name__} and does not call it")
                 if seen[0].ndim < 2 or len(seen[0]) != len(batch):
                     raise ValueError(
-                        f"the readout's input has shape {tuple(seen[0].shape)} for {len(batch)} samples; "
+                        f"the input of this {type(layer).__name__} has shape {tuple(seen[0].shape)} for {len(batch)} samples; "
                         "its first axis must run over the samples"
                     )
                 features.append(seen[0].flatten(1))
@@ -66,3 +85,10 @@ def penultimate_features(model: nn.Module, x: Tensor, batch_size: int | None = N
         hook.remove()
     # A model may reuse the memory of its activations, so a single batch is copied as well.
     return torch.cat(features) if len(features) > 1 else features[0].clone()
+
+
+def _check(x: Tensor, batch_size: int | None) -> None:
+    if len(x) == 0:
+        raise ValueError("x holds no samples; give at least one")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; give at least 1, or None for all samples at once")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lazyrich.kernels.empirical_ntk_reference import empirical_ntk
+from lazyrich.kernels.layerwise.ntk import empirical_ntk
 
 
 def compute(model: torch.nn.Module, rows: torch.Tensor, columns: torch.Tensor | None, options: dict) -> np.ndarray:
