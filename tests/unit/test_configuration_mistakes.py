@@ -100,6 +100,49 @@ def test_mistake_ends_in_a_message_that_says_where_what_and_what_instead(root: P
     assert len(found) == len({fragment for fragment in fragments if not fragment.startswith("allowed")}), found
 
 
+@pytest.mark.parametrize(
+    ("key", "old", "new", "fragment"),
+    [
+        (
+            "activation",
+            "activation: relu",
+            "activation: tanh",
+            "'tanh' has no closed-form NTK, which feature_learning_gap compares",
+        ),
+        (
+            "bias",
+            "activation: relu",
+            "activation: relu\n      bias: true",
+            "(the formula is that of layers without biases); allowed: false; or give",
+        ),
+        (
+            "parametrization",
+            "parametrization: mup",
+            "parametrization: standard",
+            "; allowed: 'ntk' or 'mup'; or give the metric `closed_form: false`",
+        ),
+    ],
+)
+def test_closed_form_ntk_of_a_network_that_has_none(root: Path, key: str, old: str, new: str, fragment: str) -> None:
+    edit(root, PAPER, "test_error: {}", "feature_learning_gap: {kernel: ntk}")
+    load(root, None, MEMBERS)
+    edit(root, PAPER, old, new)
+    (problem,) = problems(root)
+    assert f"experiments.gap.model.{key}: " in problem and fragment in problem
+    edit(root, PAPER, "feature_learning_gap: {kernel: ntk}", "feature_learning_gap: {kernel: ntk, closed_form: false}")
+    load(root, None, MEMBERS)
+
+
+def test_closed_form_ntk_at_a_sweep_point_that_has_none(root: Path) -> None:
+    edit(root, PAPER, "test_error: {}", "feature_learning_gap: {}")
+    line = edit(root, PAPER, "{training.train_size: [8, 32]}", "{model.activation: [relu, erf, gelu]}")
+    found = problems(root)
+    assert [problem.split(": ")[1] for problem in found] == [
+        f"experiments.gap.sweep.members.size.'model.activation'[{position}]" for position in (1, 2)
+    ]
+    assert all(problem.startswith(f"{PAPER}:{line}: ") for problem in found)
+
+
 def test_missing_file(root: Path) -> None:
     (root / SMOKE).unlink()
     assert problems(root) == (f"{SMOKE}: this file is missing",)

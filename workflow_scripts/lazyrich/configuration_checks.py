@@ -20,11 +20,23 @@ from lazyrich.plugins import FUNCTION, place
 Mistake = tuple[KeyPath, str]
 
 #: The columns that every table of metrics has beside one for each axis.
-COLUMNS = ("experiment", "run", "seed", "status", "step", "stage", "layer", "metric", "value")
+COLUMNS = ("experiment", "run", "seed", "status", "step", "stage", "layer", "metric", "argument", "value")
 
-_SELECTORS = ("metric", "run", "status", "step", "stage", "layer")
+_SELECTORS = ("metric", "run", "status", "step", "stage", "layer", "argument")
 _COLUMN_VALUES = {"stage": ("initial", "final"), "status": ("converged", "finished", "diverged")}
 _FUNCTIONS = ("abs", "log10", "min", "max")
+
+#: What the network must be for its infinite-width NTK to be the closed form, and why no other value will do.
+_CLOSED_FORM = {
+    "model.architecture": (("mlp",), "the formula is that of an mlp"),
+    "model.activation": (("relu",), "the formula is that of relu"),
+    "model.bias": ((False,), "the formula is that of layers without biases"),
+    "model.parametrization": (("ntk", "mup"), "there the share of each layer in the NTK depends on the width"),
+}
+_CLOSED_FORM_KEY = "metrics.feature_learning_gap.closed_form"
+
+#: The dotted keys that :func:`point_mistakes` reads, or the starts of their names: what can make one sweep point wrong.
+POINT_KEYS = ("dataset", "training.train_size", "kernels.", *_CLOSED_FORM, _CLOSED_FORM_KEY)
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], hou
         if spec["kernels"].get(spectrum["kernel"], {}).get("columns") is not None:
             text = f"kernel {spectrum['kernel']!r} has columns of its own, so it is not symmetric"
             yield ("spectra", name, "kernel"), f"{text}; take a kernel without `columns`"
+        for key, text in _spectrum(spectrum):
+            yield ("spectra", name, key), text
     gap = spec["metrics"].get("feature_learning_gap")
     if gap and not gap["closed_form"] and gap["kernel"] is None:
         yield (
@@ -119,6 +133,12 @@ def point_mistakes(
     if architecture in need_images and not branch(house.schemas["dataset"], dataset).get("x-images"):
         text = f"architecture {architecture!r} needs image data, which {name!r} is not"
         yield ("model.architecture", "dataset"), f"{text}; take an image dataset or another architecture"
+    if "feature_learning_gap" in spec["metrics"] and value(_CLOSED_FORM_KEY):
+        for key, (allowed, reason) in _CLOSED_FORM.items():
+            if value(key) not in allowed:
+                text = f"{show(value(key))} has no closed-form NTK, which feature_learning_gap compares with ({reason})"
+                mend = "or give the metric `closed_form: false` and a kernel"
+                yield (key, _CLOSED_FORM_KEY), f"{text}; allowed: {' or '.join(map(show, allowed))}; {mend}"
 
 
 def _member(house: House, folder: str, name: str, path: KeyPath) -> Iterator[Mistake]:
@@ -141,6 +161,17 @@ def _idle(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> 
                         (tree, key),
                         f"this is read only with `{other}: {needed}`, not with {show(spec[tree][other])}; remove it",
                     )
+
+
+def _spectrum(spectrum: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Options of a spectrum that its method lacks or does not read."""
+    method, landmarks = spectrum["method"], spectrum["landmarks"]
+    if method in ("lanczos", "randomized") and spectrum["k"] is None:
+        yield "k", f"method {method!r} finds leading eigenpairs; say how many, or take `method: dense` for all"
+    if method == "nystrom" and landmarks is None:
+        yield "landmarks", "method 'nystrom' needs a number of landmarks; give one"
+    if method != "nystrom" and landmarks is not None:
+        yield "landmarks", f"this is read only with `method: nystrom`, not with {show(method)}; remove it"
 
 
 def _names(schema: Mapping, value: object, path: KeyPath, spec: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lazyrich import sweeps
-from lazyrich.configuration_checks import COLUMNS, House, Mistake, point_mistakes
+from lazyrich.configuration_checks import COLUMNS, POINT_KEYS, House, Mistake, point_mistakes
 from lazyrich.configuration_errors import KeyPath, unknown
 from lazyrich.configuration_schema import child, complete, mistakes
 
@@ -129,10 +129,7 @@ def _combination_mistakes(spec: Mapping[str, Any], house: House) -> Iterator[Mis
             for position, values in enumerate(zip(*axis.values(), strict=True))
         ]
         for group, name, axis in _axes(spec)
-        if any(
-            key in ("dataset", "training.train_size", "model.architecture") or key.startswith("kernels.")
-            for key in axis
-        )
+        if any(key.startswith(POINT_KEYS) for key in axis)
     ]
     for point in itertools.product(*combined):
         origin = {key: (group, name, key, position) for group, name, position, changes in point for key in changes}

@@ -1,5 +1,6 @@
 """Reading a dataset's store: splits as tensors, and a member's own view of the training set."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +9,24 @@ import torch
 from lazyrich import seeding
 from lazyrich.artifacts import read_array, read_manifest, read_unit
 
+#: Bytes of splits that a :class:`Dataset` keeps in memory; the split read last is kept whatever its size.
+KEPT_BYTES = 512 * 2**20
+
 
 @dataclass(frozen=True)
 class Split:
-    """Samples along the first axis: ``inputs`` (n, d) or (n, C, H, W), ``targets`` (n, outputs), ``labels`` (n,) for classification."""
+    """Samples along the first axis: ``inputs`` (n, d) or (n, C, H, W), ``targets`` (n, outputs), ``labels`` (n,) for classification.
+
+    Splits are shared between those who read them: never write into the tensors.
+    """
 
     inputs: torch.Tensor
     targets: torch.Tensor
     labels: torch.Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in (self.inputs, self.targets, self.labels) if part is not None)
 
     def take(self, indices: torch.Tensor | slice) -> "Split":
         labels = None if self.labels is None else self.labels[indices]
@@ -27,12 +38,16 @@ class Split:
 
 
 class Dataset:
-    """A dataset on disk. Seed ``s`` sees draw ``s`` modulo the number of draws."""
+    """A dataset on disk. Seed ``s`` sees draw ``s`` modulo the number of draws.
+
+    Splits that were read lately stay in memory, up to :data:`KEPT_BYTES`: the members of a run read the same few.
+    """
 
     def __init__(self, manifest_path: Path) -> None:
         self.path = manifest_path
         self.manifest = read_manifest(manifest_path)
         self.spec: dict = self.manifest["spec"]
+        self._kept: OrderedDict[tuple[str, str], Split] = OrderedDict()
 
     def _unit(self, seed: int) -> str:
         return f"draw-{seed % self.spec['draws']}"
@@ -46,8 +61,17 @@ class Dataset:
         return tuple(self.manifest["input_shape"]), self.manifest["outputs"]
 
     def split(self, seed: int, name: str) -> Split:
-        """Split ``train``, ``test`` or ``probe`` of the draw that ``seed`` sees."""
-        group = read_unit(self.path, self.manifest, self._unit(seed))
+        """Split ``train``, ``test`` or ``probe`` of the draw that ``seed`` sees; shared, so never to be written into."""
+        key = (self._unit(seed), name)
+        if key not in self._kept:
+            self._kept[key] = self._read(*key)
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and sum(split.nbytes for split in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _read(self, unit: str, name: str) -> Split:
+        group = read_unit(self.path, self.manifest, unit)
         inputs, targets = (torch.from_numpy(read_array(group, f"{name}/{part}")) for part in ("inputs", "targets"))
         labels = torch.from_numpy(read_array(group, f"{name}/labels")) if f"{name}/labels" in group else None
         return Split(inputs, targets, labels)

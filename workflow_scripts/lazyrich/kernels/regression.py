@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
-MAXIMAL_JITTER = 1e-2
+from lazyrich.kernels.cholesky import cholesky_factor
 
 
 class KernelRegression(NamedTuple):
@@ -30,7 +29,8 @@ def kernel_regression(
     """mu(x) = K(x, X) [K(X, X) + (ridge + jitter mean_i K(x_i, x_i)) I]^(-1) y.
 
     With K the NTK at initialisation and a centred network this is the NTK predictor; otherwise pass y - f_0(X) and add
-    f_0(x).
+    f_0(x). For many ridges of one kernel see `ridge_path`, for many sizes of one training set
+    `nested_kernel_regression`.
 
     Args:
         K_train: (n, n), symmetric; only read, unless `overwrite`. One float64 copy is made (512 MiB at n = 8192).
@@ -52,53 +52,19 @@ def kernel_regression(
 
     Source: Goring et al., arXiv 2507.19680 (NTK predictor mu_NT).
     """
-    _check(K_train, y, K_test, ridge, jitter)
-    if overwrite and K_train.dtype == np.float64 and K_train.flags.c_contiguous and K_train.flags.writeable:
-        work: NDArray[np.float64] = np.asarray(K_train, dtype=np.float64)
-    else:
-        work = np.array(K_train, dtype=np.float64, order="C")
-    diagonal = work.diagonal().copy()
-    unit = float(diagonal.mean())
-    if not unit > 0:
-        raise ValueError(f"the mean diagonal of K_train is {unit:g}; a kernel matrix has a positive one")
-    while True:
-        np.fill_diagonal(work, diagonal + ridge + jitter * unit)
-        try:
-            # LAPACK wants columns, and the transpose of a symmetric matrix in rows is that without a copy.
-            factor = scipy.linalg.cho_factor(work.T, lower=True, overwrite_a=True, check_finite=False)
-            break
-        except np.linalg.LinAlgError as error:
-            larger = max(10 * jitter, 1e-12)
-            if larger > MAXIMAL_JITTER * (1 + 1e-9):
-                raise np.linalg.LinAlgError(
-                    f"K_train ({len(work)} points) is not positive definite even with jitter {jitter:g} of its mean "
-                    f"diagonal {unit:g}: check that it is a symmetric positive semi-definite kernel, or pass a ridge"
-                ) from error
-            jitter = larger
-            _restore_upper_triangle(work)
-    weights = scipy.linalg.cho_solve(factor, np.asarray(y, dtype=np.float64), check_finite=False)
-    return KernelRegression(np.asarray(K_test, dtype=np.float64) @ weights, jitter)
+    check_regression(K_train, y, K_test)
+    factor = cholesky_factor(K_train, ridge=ridge, jitter=jitter, overwrite=overwrite)
+    return KernelRegression(np.asarray(K_test, dtype=np.float64) @ factor.solve(y), factor.jitter)
 
 
-def _restore_upper_triangle(matrix: NDArray[np.float64], step: int = 512) -> None:
-    """Puts back the half that a failed factorisation spoilt, from the half that it does not touch."""
-    n = len(matrix)
-    for i in range(0, n, step):
-        stop = min(i + step, n)
-        matrix[i:stop, stop:] = matrix[stop:, i:stop].T
-        tile = matrix[i:stop, i:stop]
-        tile[...] = np.tril(tile) + np.tril(tile, -1).T
-
-
-def _check(K_train: NDArray, y: NDArray, K_test: NDArray, ridge: float, jitter: float) -> None:
+def check_regression(K_train: NDArray, y: NDArray, K_test: NDArray) -> None:
+    """`ValueError` unless kernels and targets belong to one regression and are finite."""
     n = len(K_train)
-    if K_train.shape != (n, n) or y.shape[:1] != (n,) or K_test.ndim != 2 or K_test.shape[1] != n:
+    if K_train.shape != (n, n) or y.shape[:1] != (n,) or y.ndim > 2 or K_test.ndim != 2 or K_test.shape[1] != n:
         raise ValueError(
             f"shapes do not fit: K_train {K_train.shape}, y {y.shape}, K_test {K_test.shape}; "
             "expected (n, n), (n,) or (n, C), and (n_test, n)"
         )
-    if ridge < 0 or jitter < 0:
-        raise ValueError(f"ridge={ridge} and jitter={jitter} must not be negative")
     for name, array in (("K_train", K_train), ("y", y), ("K_test", K_test)):
         # A sum is finite if all entries are, and needs no mask of the size of the matrix; overflow is judged entry by
         # entry.

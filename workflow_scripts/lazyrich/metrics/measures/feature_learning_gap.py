@@ -2,64 +2,138 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
-from lazyrich.kernels.closed_form import relu_ntk
+from lazyrich.datasets.reading import Dataset
+from lazyrich.fingerprints import canonical
+from lazyrich.kernels.closed_form import relu_ntk, relu_ntk_diagonal
+from lazyrich.kernels.nested_regression import learning_curve
 from lazyrich.kernels.regression import kernel_regression
 from lazyrich.metrics.crossing import critical_dataset_size
 from lazyrich.metrics.member import MemberData, Row, TableRow
+from lazyrich.training.reading import TrainedRun
 
 #: The axis along which the critical size is read.
 SIZE = "train_size"
+#: Added to the diagonal of the closed-form NTK, relative to its mean over all training points of the draw.
+JITTER = 1e-6
 
 
 def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: float) -> Iterator[Row]:
-    """Test error of the NTK predictor mu(x) = K(x, X) K(X, X)^-1 y, relative to the variance of the test targets, and the gap to it.
+    """Test error of the NTK predictor mu(x) = f_0(x) + K(x, X) K(X, X)^-1 (y - f_0(X)), relative to the variance of the
+    test targets, and the gap to it. f_0 is the network at initialisation, or 0 if it is centred.
 
-    - ``ntk_test_error``, ``test_error_ratio`` = E(network)/E(NTK), ``feature_learning_gap`` = E(NTK) - E(network), with the
-      infinite-width NTK in closed form (bias-free ReLU MLPs), if ``closed_form``.
-    - the same with ``_empirical`` behind the name, with the stored empirical NTK ``kernel`` at initialisation, where it holds as many
-      training points as the network saw; both errors are then taken on the test points that it holds.
-    - ``ntk_jitter``: what was added to the diagonal, relative to its mean.
+    - ``ntk_test_error``, ``test_error_ratio`` = E(network)/E(NTK), ``feature_learning_gap`` = E(NTK) - E(network), with
+      the infinite-width NTK in closed form (bias-free ReLU MLPs in ntk or mup, whose scales leave the predictor as it
+      is), if ``closed_form``.
+    - the same with ``_empirical`` behind the name, with the stored empirical NTK ``kernel`` at initialisation, where it
+      holds as many training points as the network saw; both errors are then taken on the test points that it holds.
+    - ``ntk_jitter``: what was added to the diagonal of the closed form, relative to its mean over all training points of
+      the draw, so that it does not depend on how many of them the network saw.
 
-    ``epsilon`` is the ratio that defines the critical size (see :func:`summarize`). Source: Goring et al., arXiv 2507.19680.
+    ``epsilon`` is the ratio that defines the critical size (see :func:`summarize`).
+    Source: Goring et al., arXiv 2507.19680.
     """
     final = member.steps[-1]
-    targets = member.train.targets.double().numpy()
     test = member.split("test")
     truth = test.targets.double().numpy()
-    network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
     if closed_form:
-        inputs = member.train.inputs.flatten(1)
-        layers = member.model_spec["hidden_layers"]
-        fit = kernel_regression(
-            relu_ntk(inputs, hidden_layers=layers),
-            targets,
-            relu_ntk(test.inputs.flatten(1), inputs, hidden_layers=layers),
-            overwrite=True,
-        )
-        error = _relative_error(fit.predictions, truth)
-        yield Row("ntk_test_error", error, final)
-        yield Row("test_error_ratio", network / error, final)
-        yield Row("feature_learning_gap", error - network, final)
-        yield Row("ntk_jitter", fit.jitter, final)
+        network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
+        found = _ntk_errors(member.run, member.dataset, _setting(member))[member.training_spec[SIZE]]
+        yield Row("ntk_test_error", found.error, final)
+        yield Row("test_error_ratio", network / found.error, final)
+        yield Row("feature_learning_gap", found.error - network, final)
+        yield Row("ntk_jitter", found.jitter, final)
     if kernel is not None:
-        yield from _empirical(member, kernel, targets)
+        yield from _empirical(member, kernel)
 
 
-def _empirical(member: MemberData, kernel: str, targets: np.ndarray) -> Iterator[Row]:
-    size, held = len(targets), member.kernels[kernel].manifest["spec"]
+class _NTKError(NamedTuple):
+    error: float
+    jitter: float
+
+
+class _Setting(NamedTuple):
+    """What the closed-form predictor of a member depends on, apart from its number of training samples: the kernel, and
+    in canonical form what y - f_0 depends on beside the draw (nothing, for true labels and a centred network)."""
+
+    draw: str
+    hidden_layers: int
+    targets: str
+
+
+def _setting(member: MemberData) -> _Setting:
+    training, model = member.training_spec, member.model_spec
+    shuffled = None if training["labels"] == "true" else [member.seed, training["labels"], training[SIZE]]
+    initial = None if model["centered"] else [member.seed, model, training["precision"]]
+    draw = member.dataset.fingerprint(member.seed)
+    return _Setting(draw, model["hidden_layers"], canonical([shuffled, initial]))
+
+
+@lru_cache(maxsize=1024)
+def _ntk_errors(run: TrainedRun, dataset: Dataset, setting: _Setting) -> dict[int, _NTKError]:
+    """The errors of the closed-form predictor by training-set size, for all members of a run that share a setting.
+
+    Training sets are the first samples of one draw, so one kernel and one factorisation serve all sizes. What is added
+    to the diagonal is a property of the draw, and round-off apart no size's result depends on which others there are:
+    should a factorisation need more than that, every size gets one of its own.
+    """
+    trained = (MemberData(name, run, dataset) for name in run.members if run.status(name) != "diverged")
+    members = {member.training_spec[SIZE]: member for member in trained if _setting(member) == setting}
+    errors = _nested_errors([members[size] for size in sorted(members)])
+    if any(found.jitter > JITTER for found in errors.values()):
+        return {size: _nested_errors([member])[size] for size, member in members.items()}
+    return errors
+
+
+def _nested_errors(members: list[MemberData]) -> dict[int, _NTKError]:
+    """Of members whose training sets contain one another, the largest last."""
+    largest = members[-1]
+    layers = largest.model_spec["hidden_layers"]
+    train, test = largest.train, largest.split("test")
+    truth = test.targets.double().numpy()
+    unit = float(relu_ntk_diagonal(largest.split("train").inputs, hidden_layers=layers).mean())
+    curve = learning_curve(
+        relu_ntk(train.inputs, hidden_layers=layers),
+        train.targets.double().numpy() - _initial_outputs(largest, train.inputs),
+        relu_ntk(train.inputs, test.inputs, hidden_layers=layers).T,
+        truth - _initial_outputs(largest, test.inputs),
+        [member.training_spec[SIZE] for member in members],
+        ridge=JITTER * unit,
+        jitter=0.0,
+        overwrite=True,
+    )
+    errors = curve.errors.mean(axis=1) / _variance(truth)
+    return {
+        size: _NTKError(error, JITTER + curve.jitter)
+        for size, error in zip(curve.sizes.tolist(), errors.tolist(), strict=True)
+    }
+
+
+@torch.no_grad()
+def _initial_outputs(member: MemberData, inputs: torch.Tensor) -> np.ndarray | float:
+    """f_0, from which the NTK predictor starts, (n, outputs); 0 for a centred network."""
+    return 0.0 if member.model_spec["centered"] else member.model(member.steps[0])(inputs.double()).numpy()
+
+
+def _empirical(member: MemberData, kernel: str) -> Iterator[Row]:
+    targets, held = member.train.targets.double().numpy(), member.kernels[kernel].manifest["spec"]
+    size = len(targets)
     if (held.get("columns") or held["rows"]).get("train", 0) < size:
         return
     tested, final = held["rows"]["test"], member.steps[-1]
     test = member.split("test").take(slice(tested))
     truth = test.targets.double().numpy()
     fit = kernel_regression(
-        member.kernel(kernel, "initial", {"train": size}, {"train": size}), targets,
+        member.kernel(kernel, "initial", {"train": size}, {"train": size}),
+        targets - _initial_outputs(member, member.train.inputs),
         member.kernel(kernel, "initial", {"test": tested}, {"train": size}),
-    )  # fmt: skip
-    error = _relative_error(fit.predictions, truth)
+    )
+    error = _relative_error(_initial_outputs(member, test.inputs) + fit.predictions, truth)
     network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
     yield Row("ntk_test_error_empirical", error, final)
     yield Row("test_error_ratio_empirical", network / error, final)
