@@ -1,6 +1,8 @@
 # make reproduce [SCALE=smoke|reduced|full] [PAPER=<name or arXiv number>]   the figures and the claims table
+# make plan [SCALE=...] [CONFIG=<YAML file laid over config/>]                what it takes: jobs, and each kernel's memory, disk and hours
 # make test                                                                  the tests (`make test-fast` leaves out the slow ones)
-# Both make .venv first if it is not there; they need git, make, Python 3.11 and a package index, and nothing else.
+# make benchmark                                                             speed against other libraries (about an hour)
+# All make .venv first if it is not there; they need git, make, Python 3.11 and a package index, and nothing else.
 
 SHELL := /bin/bash
 PYTHON := $(shell command -v python3.11 || command -v python3 || echo python3.11)
@@ -8,15 +10,19 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SCALE ?=
 PAPER ?=
+CONFIG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-fast lint format lock environment
+.PHONY: help reproduce plan test test-fast lint format lock environment benchmark peers
 
 help:
 	@sed -n 's/^# \(make .*\)/  \1/p' Makefile
 
 reproduce: $(VENV)/.installed
 	@$(RUN) workflow_scripts/reproduce.py $(if $(SCALE),--scale $(SCALE)) $(if $(PAPER),--paper $(PAPER))
+
+plan: $(VENV)/.installed
+	@$(RUN) workflow_scripts/plan_costs.py $(if $(SCALE),--scale $(SCALE)) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest -q --durations=15
@@ -67,3 +73,20 @@ lock: $(VENV)/.installed-dev
 	  $(VENV)/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $$name.in -o $$name.txt \
 	  && sed -i -E -e 's/^(torch==[0-9.]*)\+cpu/\1/' -e '/^(nvidia-|cuda-|triton)/d' $$name.txt; \
 	done
+
+# The libraries that ours is compared with: nngeometry beside the packages of .venv, neural-tangents with a JAX that it still runs on.
+benchmark: $(VENV)/.installed peers
+	$(RUN) benchmarks/kernels.py
+
+peers: .venv-peers/.installed .venv-jax/.installed
+
+.venv-peers/.installed: benchmarks/requirements-nngeometry.txt $(VENV)/.installed
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(.venv-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shared.pth"
+	@touch $@
+
+.venv-jax/.installed: benchmarks/requirements-jax.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --clear .venv-jax
+	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 from lazyrich import artifacts
 from lazyrich.datasets.drawing import draw_dataset, shape
 from lazyrich.datasets.reading import Dataset, Split, training_set
-from lazyrich.kernels.store import StoredKernels, compute_kernels
+from lazyrich.kernels.bands import assemble_kernels, compute_band, prepare_store
+from lazyrich.kernels.computing import compute_kernels
+from lazyrich.kernels.store import StoredKernels
+from lazyrich.kernels.wanted import WantedKernels
 from lazyrich.metrics.measuring import measure_run
 from lazyrich.metrics.member import MemberData
 from lazyrich.spectra.store import StoredSpectra, compute_spectra
@@ -130,11 +134,49 @@ KERNEL = {"object": "empirical_ntk", "at": ["initial", "final"], "rows": {"probe
 def kernels(
     folder: Path, run: TrainedRun, data: Dataset, name: str = "ntk", code: str = "code", **options: object
 ) -> StoredKernels:
-    manifest, spec = folder / "kernels" / f"{name}.json", {**KERNEL, **options}
+    manifest, wanted = folder / "kernels" / f"{name}.json", WantedKernels({**KERNEL, **options}, code, run, data)
     with artifacts.writing(manifest, f"{manifest.stem}.zarr") as store:
-        units, entries = compute_kernels(spec, code, run, data, store, CPU, silent, "kernel")
-        artifacts.write_manifest(manifest, "kernel", store.path.name, units, spec=spec, kernels=entries)
+        units = compute_kernels(wanted, store, CPU, silent, "kernel")
+        artifacts.write_manifest(
+            manifest, "kernel", store.path.name, units, spec=wanted.options, kernels=wanted.entries
+        )
     return StoredKernels(manifest)
+
+
+@dataclass(frozen=True)
+class BandedKernel:
+    """One kernel through the jobs of the banded route, called one after the other or from several processes."""
+
+    manifest: Path
+    wanted: WantedKernels
+    bands: int
+
+    def record(self, name: str) -> Path:
+        return self.manifest.with_suffix(".bands") / f"{name}.json"
+
+    def prepare(self) -> None:
+        with artifacts.writing(self.manifest, f"{self.manifest.stem}.zarr") as store:
+            prepare_store(self.wanted, store, self.record("store"))
+
+    def compute(self, band: int) -> None:
+        compute_band(self.wanted, band, self.bands, self.record(f"band-{band}"), CPU, silent, "kernel_band")
+
+    def assemble(self) -> StoredKernels:
+        records = [self.record(f"band-{band}") for band in range(self.bands)]
+        with artifacts.writing(self.manifest, f"{self.manifest.stem}.zarr") as store:
+            units = assemble_kernels(self.wanted, records, store, silent)
+            artifacts.write_manifest(
+                self.manifest, "kernel", store.path.name, units, spec=self.wanted.options, kernels=self.wanted.entries
+            )
+        return StoredKernels(self.manifest)
+
+
+def banded_kernel(
+    folder: Path, run: TrainedRun, data: Dataset, bands: int, name: str = "ntk", code: str = "code", **options: object
+) -> BandedKernel:
+    return BandedKernel(
+        folder / "kernels" / f"{name}.json", WantedKernels({**KERNEL, **options}, code, run, data), bands
+    )
 
 
 def spectra(

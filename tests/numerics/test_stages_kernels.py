@@ -8,8 +8,11 @@ import torch
 import zarr
 
 from lazyrich.kernels.empirical_ntk_reference import empirical_ntk
+from lazyrich.kernels.features import conjugate_kernel
+from lazyrich.kernels.wanted import WantedKernels
 from lazyrich.spectra.eigen import eigendecompose
 from small_runs import (
+    KERNEL,
     Killed,
     digests,
     kernels,
@@ -77,6 +80,49 @@ def test_more_checkpoints_keep_the_kernels_that_exist(tmp_path, trained):
     assert digests(before).items() < digests(after).items()
     other = kernels(tmp_path, run, data, at=["initial"], dtype="float32")
     assert not set(map(str, digests(before).values())) & set(map(str, digests(other).values()))
+
+
+def test_kernels_at_every_checkpoint_and_at_any_of_them(tmp_path, trained):
+    run, data = trained
+    assert run.steps("seed-0") == [0, 1, 2, 5, 10, 22, 46, 60]
+    every = kernels(tmp_path, run, data, "every", at=["all"], object="conjugate_kernel", rows={"probe": 6})
+    stages = {"initial": 0, **{f"step-{step}": step for step in run.steps("seed-0")[1:-1]}, "final": 60}
+    assert every.stages("seed-0") == stages and list(every.stages("seed-0")) == list(stages)
+    x = data.split(0, "probe").inputs[:6].double()
+    for stage, step in stages.items():
+        expected = conjugate_kernel(run.model("seed-0", step).double(), x).numpy()
+        np.testing.assert_allclose(every.matrix("seed-0", stage), expected, rtol=1e-11)
+    # By its step, too, a kernel is found, and asking in other words computes nothing anew.
+    assert every.unit("seed-0", "step-60") == every.unit("seed-0", "final") == "seed-0.final"
+    some = kernels(tmp_path, run, data, "every", at=[10, "initial", 60], object="conjugate_kernel", rows={"probe": 6})
+    assert some.stages("seed-0") == {"step-10": 10, "initial": 0, "final": 60}
+    assert digests(some).items() < digests(every).items()
+    with pytest.raises(KeyError, match="no kernel of seed-0 at 'step-5'; there are: step-10, initial, final"):
+        some.unit("seed-0", "step-5")
+
+
+def test_a_step_without_checkpoint_is_refused_and_one_beyond_the_end_is_left_out(tmp_path, trained):
+    run, data = trained
+    assert run.step("seed-0", "step-22") == 22
+    with pytest.raises(ValueError, match=r"seed-0 has no checkpoint at step 11; it has \[0, 1, 2, 5, 10, 22, 46, 60\]"):
+        kernels(tmp_path, run, data, at=[11])
+    with pytest.raises(ValueError, match="there is no stage 'middle'; give initial, final or step-<number>"):
+        run.step("seed-0", "middle")
+    wanted = WantedKernels({**KERNEL, "at": ["final", 100]}, "code", run, data)
+    assert [entry["stage"] for entry in wanted.entries] == ["final"] * 2
+    assert wanted.left_out == ["no kernel at step 100 of 2 of 2 members, whose training ended before"]
+
+
+def test_how_a_kernel_is_computed_is_no_part_of_what_it_is(tmp_path, trained):
+    """Not the number of jobs, nor a layer that is not given; another layer is another kernel."""
+    run, data = trained
+
+    def prints(**options: object) -> list[str]:
+        return [kernel.fingerprint for kernel in WantedKernels({**KERNEL, **options}, "code", run, data).units]
+
+    assert prints() == prints(band=8, layer=None) == prints(band=None)
+    assert not set(prints()) & set(prints(layer="hidden.0"))
+    assert not set(prints(layer="hidden.1")) & set(prints(layer="hidden.0"))
 
 
 def test_a_killed_kernel_goes_on_with_the_tiles_that_are_missing(tmp_path, trained, monkeypatch):

@@ -136,6 +136,8 @@ def test_every_rule_says_what_it_does_and_leaves_a_log_and_a_benchmark():
         "dataset",
         "train",
         "kernel",
+        "kernel_store",
+        "kernel_band",
         "spectrum",
         "metrics",
         "metrics_table",

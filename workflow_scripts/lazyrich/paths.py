@@ -15,6 +15,16 @@ def kernel(experiment: str, run: str, kernel: str) -> Path:
     return Path("kernels", experiment, run, f"{kernel}.json")
 
 
+def kernel_store(experiment: str, run: str, kernel: str) -> Path:
+    """The record that the store of a banded kernel is prepared."""
+    return Path("kernels", experiment, run, f"{kernel}.bands", "store.json")
+
+
+def kernel_band(experiment: str, run: str, kernel: str, band: int) -> Path:
+    """The record that a band of a kernel is computed."""
+    return Path("kernels", experiment, run, f"{kernel}.bands", f"band-{band}.json")
+
+
 def spectrum(experiment: str, run: str, spectrum: str) -> Path:
     return Path("spectra", experiment, run, f"{spectrum}.json")
 

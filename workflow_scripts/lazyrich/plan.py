@@ -5,6 +5,7 @@ configuration that the step reads, ``<stage>_code``, the digest of exactly the c
 Only the standard library, PyYAML and jsonschema are imported here: every cluster job parses the Snakefile again.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -12,8 +13,17 @@ from pathlib import Path
 
 from lazyrich import paths, sweeps
 from lazyrich.configuration import Configuration
-from lazyrich.fingerprints import canonical, code_digest
+from lazyrich.fingerprints import canonical, code_digest, fingerprint
 from lazyrich.plugins import module_name
+from lazyrich.tiling import Tiling, band_count
+
+#: What computes kernels: the whole in one job, or its store, its bands, and the whole once more to check and complete it.
+KERNEL_SCRIPTS = ("kernel.py", "kernel_store.py", "kernel_band.py")
+
+FLOAT_BYTES = {"float32": 4, "float64": 8}
+
+#: Entries of a kernel in a minute of a slow core, with room: 10 microseconds each, about 1e5 floating-point operations.
+ENTRIES_A_MINUTE = 6_000_000
 
 
 class Plan:
@@ -92,14 +102,58 @@ class Plan:
     def run_manifest(self, wildcards) -> str:
         return self.path(paths.run(wildcards.experiment, wildcards.run))
 
+    def _kernel(self, wildcards) -> dict:
+        return self._run(wildcards).spec["kernels"][wildcards.kernel]
+
     def kernel_spec(self, wildcards) -> str:
-        return canonical(self._run(wildcards).spec["kernels"][wildcards.kernel])
+        """Without ``band``, which decides who computes a tile and not what it is."""
+        return canonical({option: value for option, value in self._kernel(wildcards).items() if option != "band"})
 
     def kernel_code(self, wildcards) -> str:
-        kernel = self._run(wildcards).spec["kernels"][wildcards.kernel]["object"]
-        return code_digest(
-            "kernel.py", (module_name("kernels", kernel), *self._models(wildcards.experiment, wildcards.run))
+        """One digest for all scripts of the stage: whichever of them computes a kernel, it is the same kernel."""
+        modules = (
+            module_name("kernels", self._kernel(wildcards)["object"]),
+            *self._models(wildcards.experiment, wildcards.run),
         )
+        return fingerprint(*(code_digest(script, modules) for script in KERNEL_SCRIPTS))
+
+    def kernel_store(self, wildcards) -> str:
+        return self.path(paths.kernel_store(wildcards.experiment, wildcards.run, wildcards.kernel))
+
+    def kernel_bands(self, wildcards) -> list[str]:
+        """The bands of a kernel that is too large for one job; none of any other."""
+        count = band_count(self._kernel(wildcards))
+        place = (wildcards.experiment, wildcards.run, wildcards.kernel)
+        return [self.path(paths.kernel_band(*place, band)) for band in range(count)] if count > 1 else []
+
+    def band_spec(self, wildcards) -> str:
+        options = self._kernel(wildcards)
+        kernel = {option: value for option, value in options.items() if option != "band"}
+        return canonical({"band": int(wildcards.band), "bands": band_count(options), "kernel": kernel})
+
+    def kernel_memory(self, wildcards, attempt: int) -> int:
+        """Megabytes for a job that holds a tile at a time, with its halves, beside the network and the points."""
+        options = self._kernel(wildcards)
+        tile = options["shard"] ** 2 * FLOAT_BYTES[options["dtype"]]
+        return attempt * (4000 + 8 * tile // 10**6)
+
+    def kernel_runtime(self, wildcards, attempt: int) -> int:
+        """Minutes for a job that computes a whole kernel, or one of its bands (where there is a wildcard ``band``), of every member."""
+        options = self._kernel(wildcards)
+        tiling = Tiling.of(options)
+        tiles = tiling.bands(band_count(options))[int(getattr(wildcards, "band", 0))]
+        kernels = sum(self.kernel_counts(wildcards).values())
+        return attempt * (120 + kernels * tiling.entries(tiles) // ENTRIES_A_MINUTE)
+
+    def kernel_counts(self, wildcards) -> dict[str, int]:
+        """Member -> kernels of it at most, one a checkpoint; those that members share count for each."""
+        spec, at = self._run(wildcards).spec, self._kernel(wildcards)["at"]
+        found = {}
+        for name, member in sweeps.members(spec).items():
+            training = sweeps.put(spec, member["set"])["training"]
+            grid = _grid_points(**training["checkpoints"], last=training["max_steps"])
+            found[name] = 2 + grid if "all" in at else len(at)
+        return found
 
     def spectrum_kernel(self, wildcards) -> str:
         """The kernel that a spectrum is the spectrum of."""
@@ -211,3 +265,8 @@ class Plan:
         raise ValueError(
             f"no stage {stage!r}; there are datasets, training, kernels, spectra, metrics, figures, claims"
         )
+
+
+def _grid_points(per_decade: int, first: int, last: int) -> int:
+    """Steps of a logarithmic grid (see :func:`lazyrich.training.steps.logarithmic`), at most."""
+    return math.ceil(per_decade * math.log10(last / first)) + 1 if per_decade and last >= first else 0

@@ -1,5 +1,7 @@
 """Reading a trained run: its members, their checkpoints and histories."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,16 +46,52 @@ class TrainedRun:
     def model_spec(self, member: str) -> dict:
         return self.info(member)["model"]
 
+    def steps(self, member: str) -> list[int]:
+        """The steps at which there is a checkpoint, the first 0 and the last the end of training."""
+        return self.info(member)["steps"]
+
     def step(self, member: str, stage: str) -> int:
-        """The step of a stage: ``initial`` or ``final``."""
-        return self.info(member)["steps"][{"initial": 0, "final": -1}[stage]]
+        """The step of a stage: ``initial``, ``final`` or ``step-<number>``; ``ValueError`` if there is no checkpoint."""
+        ends = {"initial": 0, "final": -1}
+        if stage in ends:
+            return self.steps(member)[ends[stage]]
+        if not re.fullmatch("step-[0-9]+", stage):
+            raise ValueError(f"there is no stage {stage!r}; give initial, final or step-<number>")
+        return self._checkpoint(member, int(stage.removeprefix("step-")))
+
+    def stages(self, member: str, at: Sequence[str | int]) -> dict[str, int]:
+        """Stage -> step of the checkpoints that ``at`` names: ``initial``, ``final``, ``all``, or the step of one.
+
+        A step has one name for each member: ``initial`` for the first, ``final`` for the last, ``step-<number>`` for those between,
+        however it was asked for. A step beyond the end of the member's training is left out: members end at different steps if
+        they stop at a target loss. ``ValueError``, with the checkpoints that there are, for a step that has none.
+        """
+        found = {}
+        for word in at:
+            if isinstance(word, str) and word != "all":
+                found[word] = self.step(member, word)
+                continue
+            steps = self.steps(member)
+            wanted = steps if word == "all" else [int(word)] if int(word) <= steps[-1] else []
+            found.update({self._stage(member, step): self._checkpoint(member, step) for step in wanted})
+        return found
+
+    def _stage(self, member: str, step: int) -> str:
+        steps = self.steps(member)
+        return {steps[-1]: "final", steps[0]: "initial"}.get(step, f"step-{step}")
+
+    def _checkpoint(self, member: str, step: int) -> int:
+        if step not in self.steps(member):
+            raise ValueError(
+                f"{member} has no checkpoint at step {step}; it has {self.steps(member)}: "
+                "take one of them, or have others kept by `training.checkpoints`"
+            )
+        return step
 
     def parameters(self, member: str, step: int) -> np.ndarray:
         """The parameter vector at a checkpoint; ``ValueError`` if none was kept at that step."""
-        steps = self.info(member)["steps"]
-        if step not in steps:
-            raise ValueError(f"{member} has no checkpoint at step {step}; it has {steps}")
-        return read_array(read_unit(self.path, self.manifest, member), "parameters", steps.index(step))
+        position = self.steps(member).index(self._checkpoint(member, step))
+        return read_array(read_unit(self.path, self.manifest, member), "parameters", position)
 
     def model(self, member: str, step: int) -> torch.nn.Module:
         """The network at a checkpoint, not centred, in evaluation mode."""

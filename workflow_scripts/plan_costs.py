@@ -1,0 +1,28 @@
+"""Print what the configuration takes before it is run: jobs of each stage; memory, disk and hours of each kernel."""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from lazyrich.configuration import load
+from lazyrich.kernels.cost import ntk_cost
+from lazyrich.kernels.plan_report import matrix_product_rate, plan_report
+from lazyrich.kernels.planning import plan_kernels
+from lazyrich.plan import Plan
+
+ROOT = Path(__file__).parent.parent
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", help="smoke, reduced or full; default: the one of config/config.yaml")
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="YAML files laid over config/")
+    parser.add_argument("--core", type=float, help="GF/s of matrix products on a core; default: measured here")
+    parser.add_argument("--gpu", type=float, default=50, help="TF/s of a GPU; default: 50, an H100 in float32")
+    options = parser.parse_args()
+    overrides: dict = {"scale": options.scale} if options.scale else {}
+    for path in options.configfile:
+        overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    plan = Plan(load(ROOT, overrides), ROOT)
+    core = 1e9 * options.core if options.core else matrix_product_rate()
+    print(plan_report(plan, plan_kernels(plan, ntk_cost), core, 1e12 * options.gpu))
