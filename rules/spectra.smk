@@ -10,7 +10,8 @@ rule spectrum:
         "<benchmarks>/spectrum/{experiment}/{run}/{spectrum}.jsonl"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 4000 * attempt,
+        device=PLAN.device,
+        mem_mb=PLAN.spectrum_memory,
         runtime=lambda wc, attempt: 60 * attempt,
     params:
         spec=PLAN.spectrum_spec,

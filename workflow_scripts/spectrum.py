@@ -7,10 +7,10 @@ from lazyrich.spectra.store import compute_spectra
 
 
 def main(job: jobs.Job) -> None:
-    prepare(job.device, job.threads)
+    device = prepare(job.device, job.threads)
     kernels, manifest = StoredKernels(job.input("kernel")), job.output("manifest")
     with artifacts.writing(manifest, f"{manifest.stem}.zarr") as store:
-        units, entries = compute_spectra(job.parameters(), job.code, kernels, store, job.title)
+        units, entries = compute_spectra(job.parameters(), job.code, kernels, store, job.title, device, job.say)
         artifacts.write_manifest(manifest, "spectrum", store.path.name, units, spec=job.parameters(), kernels=entries)
 
 

@@ -9,6 +9,7 @@ from sklearn.kernel_ridge import KernelRidge
 from lazyrich.kernels.closed_form import relu_ntk
 from lazyrich.kernels.empirical_ntk_reference import empirical_ntk
 from lazyrich.kernels.features import conjugate_kernel
+from lazyrich.metrics import member
 from lazyrich.metrics.measures import feature_learning_gap
 from small_runs import DIGITS, dataset, kernels, measure, member_data, run_spec, seeds, spectra, train
 
@@ -37,6 +38,17 @@ def test_ntk_strength_by_hand(tmp_path, trained):
     assert value(table, "ntk_strength_uncentered") == pytest.approx(plain, rel=1e-8)
     assert value(table, "ntk_strength", "initial") == value(table, "ntk_strength_uncentered", "initial") == 0
     assert {row["step"] for row in table if row["stage"] == "final"} == {60}
+
+
+def test_a_kernel_larger_than_memory_is_read_in_bands_with_the_same_result(tmp_path, trained, monkeypatch):
+    run, data = trained
+    members = member_data(run, data, kernels(tmp_path, run, data))[:1]
+    in_memory = measure(tmp_path / "a", {"ntk_strength": {"kernel": "ntk"}}, members)
+    monkeypatch.setattr(member, "IN_MEMORY", 0)
+    monkeypatch.setattr(member.MemberData, "kernel", None)
+    in_bands = measure(tmp_path / "b", {"ntk_strength": {"kernel": "ntk"}}, members)
+    for metric in ("ntk_strength", "ntk_strength_uncentered"):
+        assert value(in_bands, metric) == pytest.approx(value(in_memory, metric), rel=1e-12)
 
 
 def test_conjugate_kernel_metrics_by_hand_and_what_they_need(tmp_path, trained):

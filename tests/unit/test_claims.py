@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lazyrich.claims import verdict
 from lazyrich.claims.evaluate import COLUMNS, DETAILS, evaluate, published_text
-from lazyrich.claims.quantities import QuantityError, select
+from lazyrich.claims.quantities import MEASURED, QuantityError, select
 from lazyrich.claims.table import tally, to_csv, to_terminal
 from lazyrich.claims.verdict import NEEDS_LARGER_SCALE, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Range, judge
 from lazyrich.intervals import Interval
@@ -395,9 +395,7 @@ def test_shipped_claims_can_be_judged(paper):
         axes = {axis: next(iter(lists.values())) for group in sweep.values() for axis, lists in group.items()}
         for specification in experiment_claims.values():
             for selector in specification["quantities"].values():
-                own = {
-                    axis: value for axis, value in selector.items() if axis not in ("metric", "stage", "layer", "step")
-                }
+                own = {axis: value for axis, value in selector.items() if axis not in MEASURED}
                 assert all(text(value) in map(text, axes[axis]) for axis, value in own.items()), f"no sweep point {own}"
                 columns = {"labels": "", "gamma": ""} | dict.fromkeys(axes, "any") | selector
                 tables.append(tidy(generator.uniform(1, 2, 5), experiment=name, **columns))

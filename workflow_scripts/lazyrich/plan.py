@@ -160,6 +160,14 @@ class Plan:
         kernel = self._run(wildcards).spec["spectra"][wildcards.spectrum]["kernel"]
         return self.path(paths.kernel(wildcards.experiment, wildcards.run, kernel))
 
+    def spectrum_memory(self, wildcards, attempt: int) -> int:
+        """Megabytes: six matrices in float64 where all eigenpairs are computed, else one, and that at most within the budget of 2 GiB."""
+        spec = self._run(wildcards).spec
+        options = spec["spectra"][wildcards.spectrum]
+        matrix = 8 * Tiling.of(spec["kernels"][options["kernel"]]).rows ** 2
+        held = 6 * matrix if options["k"] is None else min(2 * matrix, 2**32)
+        return attempt * (4000 + held // 10**6)
+
     def spectrum_spec(self, wildcards) -> str:
         return canonical(self._run(wildcards).spec["spectra"][wildcards.spectrum])
 

@@ -3,7 +3,8 @@
 Columns: ``experiment, run, <axes>, seed, status, step, stage, layer, metric, value``. An axis column holds the value
 of the sweep axis of that name and is empty for experiments without it. ``status`` is "converged", "finished" or
 "diverged"; ``stage`` is "initial", "final" or empty; ``step`` counts optimiser steps and is empty where a number
-belongs to a whole run.
+belongs to a whole run. Where a metric is a function there is a column ``argument``, too: the number of landmarks, the
+mode; empty for other metrics.
 """
 
 import json
@@ -16,7 +17,9 @@ import pandas as pd
 
 #: Columns of every table; all the others are axes.
 FIXED = ("experiment", "run", "seed", "status", "step", "stage", "layer", "metric", "value")
-NUMERIC = ("step", "value")
+#: Column of the tables in which some metric is a function.
+ARGUMENT = "argument"
+NUMERIC = ("step", ARGUMENT, "value")
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -27,12 +30,14 @@ def read(path: Path) -> pd.DataFrame:
 def from_runs(paths: Iterable[Path]) -> pd.DataFrame:
     """The rows that the metrics of several runs wrote (JSON), in the form of :func:`normalised`."""
     rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
-    named = [name for name in dict.fromkeys(key for row in rows for key in row) if name not in FIXED]
-    return normalised(pd.DataFrame(rows, columns=["experiment", "run", *named, *FIXED[2:]]))
+    there = list(dict.fromkeys(key for row in rows for key in row))
+    named = [name for name in there if name not in (*FIXED, ARGUMENT)]
+    argument = [ARGUMENT] if ARGUMENT in there else []
+    return normalised(pd.DataFrame(rows, columns=["experiment", "run", *named, *FIXED[2:-1], *argument, FIXED[-1]]))
 
 
 def normalised(table: pd.DataFrame) -> pd.DataFrame:
-    """A copy in which ``step`` and ``value`` are float64 and all other columns are text in the form of :func:`text`.
+    """A copy in which ``step``, ``argument`` and ``value`` are float64 and all other columns are text in the form of :func:`text`.
 
     So a table gives the same results whether it comes from a file or from memory. ``ValueError`` if a column of every
     table is missing.
@@ -68,7 +73,7 @@ def text(value: object) -> str:
 
 def axes(table: pd.DataFrame) -> list[str]:
     """The axis columns, in the order of the table."""
-    return [name for name in table.columns if name not in FIXED]
+    return [name for name in table.columns if name not in (*FIXED, ARGUMENT)]
 
 
 def sort_key(value: str) -> tuple[int, float, str]:

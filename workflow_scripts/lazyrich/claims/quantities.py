@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lazyrich.tidy import sort_key, text
+from lazyrich.tidy import ARGUMENT, NUMERIC, sort_key, text
 
 #: Columns that say what was measured of a network; the others say which network it is.
-MEASURED = ("metric", "layer", "stage", "step")
+MEASURED = ("metric", "layer", "stage", "step", ARGUMENT)
 
 
 class QuantityError(ValueError):
@@ -74,7 +74,7 @@ def _matching(table: pd.DataFrame, selector: Mapping[str, object]) -> tuple[pd.D
             raise QuantityError(
                 f"cannot select by {name!r}: no such axis{hint} The table has: {', '.join(table.columns)}"
             )
-        wanted = float(value) if name == "step" else text(value)  # type: ignore[arg-type]
+        wanted = float(value) if name in NUMERIC else text(value)  # type: ignore[arg-type]
         kept = rows[rows[name] == wanted]
         if not len(kept):
             there = ", ".join(sorted({text(cell) for cell in rows[name]} - {""}, key=sort_key)[:12])

@@ -26,6 +26,7 @@ SERIES = {
     "empirical NTK": (2, "^"),
     "true": (0, "o"),
     "shuffled": (3, "s"),
+    "initial": (7, "s"),
     "lazy": (9, "v"),
     "rich": (4, "D"),
     "uncentered": (0, "o"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from lazyrich.artifacts import read_array, read_manifest, read_unit
+from lazyrich.artifacts import open_array, read_array, read_manifest, read_unit
 
 
 class StoredKernels:
@@ -32,6 +32,10 @@ class StoredKernels:
 
     def group(self, unit: str) -> zarr.Group:
         return read_unit(self.path, self.manifest, unit)
+
+    def array(self, member: str, stage: str) -> zarr.Array:
+        """The kernel as it is stored, to be read in bands."""
+        return open_array(self.group(self.unit(member, stage)), "kernel")
 
     def matrix(
         self, member: str, stage: str, rows: dict[str, int] | None = None, columns: dict[str, int] | None = None

@@ -65,7 +65,8 @@ def _fingerprint(member: MemberData, name: str, options: dict, code: str) -> str
 def _plain(row: Row) -> list:
     """A row as JSON, which has no infinities and no NaN."""
     value = float(row.value)
-    return [row.metric, value if math.isfinite(value) else str(value), int(row.step), row.layer]
+    plain = [row.metric, value if math.isfinite(value) else str(value), int(row.step), row.layer]
+    return plain if row.argument is None else [*plain, float(row.argument)]
 
 
 def _table_rows(member: MemberData, rows: list[list]) -> list[TableRow]:
@@ -78,9 +79,9 @@ def _table_rows(member: MemberData, rows: list[list]) -> list[TableRow]:
     return [
         {
             **common, "seed": member.seed, "status": member.run.status(member.name), "step": step, "stage": stages.get(step, ""),
-            "layer": layer, "metric": metric, "value": float(value),
+            "layer": layer, "metric": metric, "value": float(value), **({"argument": argument[0]} if argument else {}),
         }
-        for metric, value, step, layer in rows
+        for metric, value, step, layer, *argument in rows
     ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import zarr
 
 from lazyrich import seeding
 from lazyrich.datasets.reading import Dataset, Split, training_set
@@ -12,18 +13,26 @@ from lazyrich.kernels.store import StoredKernels
 from lazyrich.spectra.store import Spectrum, StoredSpectra
 from lazyrich.training.reading import TrainedRun
 
+#: A kernel of this many bytes is read at once; one that is larger, in bands where that will do.
+IN_MEMORY = 2**29
+
 
 @dataclass(frozen=True)
 class Row:
-    """One measured number. ``step`` is the optimiser step it belongs to, ``layer`` the module's name, where there is one."""
+    """One measured number. ``step`` is the optimiser step it belongs to, ``layer`` the module's name, where there is one.
+
+    ``argument`` is where a metric that is a function was evaluated: a number of landmarks, a mode.
+    """
 
     metric: str
     value: float
     step: int
     layer: str = ""
+    argument: float | None = None
 
 
-#: A row of the tidy table: ``experiment``, ``run``, the axes, ``seed``, ``status``, ``step``, ``stage``, ``layer``, ``metric``, ``value``.
+#: A row of the tidy table: ``experiment``, ``run``, the axes, ``seed``, ``status``, ``step``, ``stage``, ``layer``, ``metric``, ``value``,
+#: and ``argument`` where the metric is a function.
 TableRow = dict
 
 
@@ -85,6 +94,11 @@ class MemberData:
     ) -> np.ndarray:
         """Kernel ``kernel`` at ``initial`` or ``final``, between the first samples of splits (see :class:`StoredKernels`)."""
         return self.kernels[kernel].matrix(self.name, stage, rows, columns)
+
+    def large_kernel(self, kernel: str, stage: str) -> np.ndarray | zarr.Array:
+        """The whole kernel for functions that read it in bands: in memory if it takes at most :data:`IN_MEMORY` bytes, else as stored."""
+        array = self.kernels[kernel].array(self.name, stage)
+        return np.asarray(array[...]) if array.nbytes <= IN_MEMORY else array
 
     def kernel_stages(self, kernel: str) -> dict[str, int]:
         """Stage -> step at which ``kernel`` was computed."""

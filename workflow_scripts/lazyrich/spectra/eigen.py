@@ -1,82 +1,104 @@
-"""Dense eigendecomposition of a symmetric kernel matrix, with the numbers that tell how far to trust it."""
+"""Eigendecomposition of a symmetric kernel matrix, by the method that its size and the number of eigenpairs call for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 
-# LAPACK's divide and conquer counts its workspace, 1 + 6 n + 2 n^2, in 32-bit integers.
-MAXIMAL_SIZE = 32_766
-ASYMMETRY_TOLERANCE = 1e-5
+from lazyrich.seeding import torch_generator
+from lazyrich.spectra.decomposition import Eigendecomposition, assess
+from lazyrich.spectra.dense import MAXIMAL_SIZE, check_size, dense_eigenpairs
+from lazyrich.spectra.lanczos import leading_eigenpairs
+from lazyrich.spectra.symmetric import SymmetricProduct
 
+Method = Literal["auto", "dense", "lanczos", "randomized"]
+METHODS = ("auto", "dense", "lanczos", "randomized")
 
-@dataclass(frozen=True)
-class Eigendecomposition:
-    """Leading eigenpairs of K and the quality of the answer.
-
-    Attributes:
-        values: (k,), descending, in the units of K; round-off below zero is left as it is.
-        vectors: (n, k), unit columns; the largest entry of each is positive.
-        residual: ||K V - V diag(values)||_F / ||K||_F.
-        orthogonality: max |V^T V - I|.
-        captured: sum of `values` over the trace of K.
-        most_negative: least eigenvalue of all n, also when k < n; a kernel with one far below zero is not positive
-            semi-definite.
-    """
-
-    values: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-    residual: float
-    orthogonality: float
-    captured: float
-    most_negative: float
+#: Up to this size all eigenpairs take less than a tenth of a second.
+SMALL = 500
+#: Columns that BLAS multiplies in little more time than one: the block of the Lanczos method.
+LANCZOS_BLOCK = 16
+#: Columns beyond k of a randomized block: they speed up the convergence of the k-th pair.
+OVERSAMPLING = 16
+TOLERANCE = 1e-10
+MAX_PASSES = 300
+MEMORY_BUDGET = 2**31
 
 
-def eigendecompose(K: ArrayLike, k: int | None = None) -> Eigendecomposition:
-    """K = V diag(values) V^T for a symmetric (n, n) matrix, by divide and conquer in float64.
+def eigendecompose(
+    K: Any,
+    k: int | None = None,
+    method: Method = "auto",
+    *,
+    tolerance: float = TOLERANCE,
+    max_passes: int = MAX_PASSES,
+    memory_budget: int = MEMORY_BUDGET,
+    device: torch.device | None = None,
+) -> Eigendecomposition:
+    """K V = V diag(values) for the `k` largest eigenvalues of a symmetric (n, n) matrix, in float64.
 
-    All n eigenpairs are computed, about 9 n^3 operations and four matrices of memory, and the leading `k` returned.
+    Methods:
+
+    - "dense": all n eigenpairs by divide and conquer, of which k are returned. 9 n^3 operations, five matrices of memory.
+    - "lanczos": k pairs by block Lanczos with a block of 16 vectors; 10 to 20 times faster than "dense" for 50 pairs of
+      a kernel of n = 4,000, at equal accuracy.
+    - "randomized": k pairs by block Krylov iteration from k + 16 random vectors: a third of the passes over K, each with
+      more arithmetic. For stores that do not fit in memory.
+    - "auto": "dense" if k is None or n is at most 500 or k is more than n / 10; else "lanczos" if K fits in
+      `memory_budget`, else "randomized".
+
+    Args:
+        K: numpy array, torch tensor, or anything with `shape`, `dtype` and slices ``K[i:j, :j]``, such as a Zarr array,
+            which "lanczos" and "randomized" read in bands of rows if it does not fit.
+        k: eigenpairs wanted, 1 to n; None means all, which takes method "dense".
+        tolerance: the iterations go on until ||K v - value v|| <= tolerance * value, or round-off, for each pair. The
+            error of eigenvalues is of the order of its square over the distance to the next one.
+        max_passes: most products with K, at least 2; if they do not suffice, what was reached is returned, with a remark.
+        memory_budget: bytes within which K is held in float64.
+        device: where to compute; the CPU by default. A tensor is decomposed where it is.
 
     Raises:
-        ValueError: if K is not square, not finite, larger than LAPACK's integers allow, or differs from its transpose
-            by more than 1e-5 of its largest entry; or if k is not between 1 and n.
+        ValueError: if K is not square, not finite or differs from its transpose by more than 1e-5 of its largest entry;
+            if k is not between 1 and n; for an unknown method, "lanczos" or "randomized" without a k, and for "dense"
+            with n above 32,766, where LAPACK's integers overflow.
+
+    See `lazyrich.spectra.features.eigendecompose_features` for K = Phi Phi^T with few features, and
+    `lazyrich.spectra.nystrom` for what m < n points tell of the spectrum.
     """
-    matrix = np.array(K, dtype=np.float64, order="C")
-    n = len(matrix)
-    if matrix.shape != (n, n) or not 1 <= n <= MAXIMAL_SIZE:
-        raise ValueError(
-            f"matrix has shape {matrix.shape}; expected (n, n) with 1 <= n <= {MAXIMAL_SIZE}, use Nystrom beyond"
-        )
-    if k is not None and not 1 <= k <= n:
+    K = K if hasattr(K, "shape") and hasattr(K, "dtype") else np.asarray(K)
+    n = K.shape[0] if len(K.shape) else 0
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is unknown; allowed: {', '.join(METHODS)}")
+    if k is not None and not 1 <= k <= max(n, 1):
         raise ValueError(
             f"k={k} eigenpairs were asked of a matrix with {n}; give a k between 1 and {n}, or None for all"
         )
-    largest = float(np.abs(matrix).max())
-    if not np.isfinite(largest):
+    if k is None and method in ("lanczos", "randomized"):
+        raise ValueError(f"method {method!r} finds leading eigenpairs; say how many with k, or use 'dense' for all {n}")
+    if max_passes < 2:
         raise ValueError(
-            "the matrix has entries that are not finite; look at the kernel's fill value and at diverged members"
+            f"max_passes={max_passes} allows no iteration, as the last pass measures the residuals; give 2"
         )
-    asymmetry = float(np.abs(matrix - matrix.T).max())
-    if asymmetry > ASYMMETRY_TOLERANCE * largest:
-        raise ValueError(
-            f"the matrix differs from its transpose by {asymmetry:g} (largest entry {largest:g}); symmetrise it first"
-        )
-    matrix += matrix.T.copy()
-    matrix *= 0.5
-    # torch calls LAPACK's syevd; scipy's default driver (evr) is several times slower on these spectra.
-    ascending, columns = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(matrix)))
-    values = ascending[::-1][:k].copy()
-    vectors = columns[:, ::-1][:, :k].copy()
-    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
-    norm, trace = float(np.linalg.norm(matrix)), float(np.trace(matrix))
-    return Eigendecomposition(
-        values=values,
-        vectors=vectors,
-        residual=float(np.linalg.norm(matrix @ vectors - vectors * values)) / norm if norm > 0 else 0.0,
-        orthogonality=float(np.abs(vectors.T @ vectors - np.eye(vectors.shape[1])).max()),
-        captured=float(values.sum()) / trace if trace != 0 else float("nan"),
-        most_negative=float(ascending[0]),
-    )
+    chosen = _choose(n, k, memory_budget) if method == "auto" else method
+    if chosen == "dense":
+        check_size(n)
+    budget = max(memory_budget, 8 * n**2) if chosen == "dense" else memory_budget
+    product = SymmetricProduct(K, budget, device or torch.device("cpu"))
+    if chosen == "dense" or k is None:
+        values, vectors, remarks = dense_eigenpairs(product.matrix)
+        return assess(product, values[:k], vectors[:k], "dense", least=float(values[-1]), remarks=remarks)
+    block = min(LANCZOS_BLOCK if chosen == "lanczos" else k + OVERSAMPLING, n)
+    generator = torch_generator("eigendecompose", n, k)
+    pairs = leading_eigenpairs(product, k, block, tolerance, max_passes - 1, generator)
+    return assess(
+        product, pairs.values, pairs.vectors, chosen, least=pairs.least, least_error=pairs.least_error,
+        converged=pairs.converged,
+    )  # fmt: skip
+
+
+def _choose(n: int, k: int | None, memory_budget: int) -> Method:
+    if k is None or n <= SMALL or (10 * k > n and n <= MAXIMAL_SIZE):
+        return "dense"
+    return "lanczos" if 8 * n**2 <= memory_budget else "randomized"

@@ -14,8 +14,8 @@ from lazyrich.kernels.backoff import out_of_memory
 from lazyrich.kernels.empirical_ntk_reference import Outputs, check_outputs, split_state
 from lazyrich.kernels.layerwise.arrangement import ARRANGEMENTS, Arrangement
 from lazyrich.kernels.layerwise.factors import AnyFactor, add_block
-from lazyrich.kernels.layerwise.passes import Network
 from lazyrich.kernels.layerwise.memory import plan
+from lazyrich.kernels.layerwise.passes import Network
 from lazyrich.kernels.layerwise.routes import choose
 from lazyrich.kernels.layerwise.structure import analyse
 from lazyrich.kernels.layerwise.tiles import lower_triangle, mirror, rectangle

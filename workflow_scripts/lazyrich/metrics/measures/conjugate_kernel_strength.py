@@ -23,7 +23,7 @@ def measure(member: MemberData, kernel: str, spectrum: str) -> Iterator[Row]:
     for stage, step in member.kernel_stages(kernel).items():
         values = member.spectrum(spectrum, stage)
         yield Row("conjugate_kernel_strength", ntk_strength(initial, member.kernel(kernel, stage)), step)
-        yield Row("conjugate_kernel_effective_dimension", effective_dimension(values.values), step)
+        yield Row("conjugate_kernel_effective_dimension", effective_dimension(values.all_values()), step)
         if step > 0:
             outputs = member.outputs(step, probe)
             leading = min(outputs.shape)

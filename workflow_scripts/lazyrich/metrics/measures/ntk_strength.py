@@ -11,8 +11,8 @@ def measure(member: MemberData, kernel: str) -> Iterator[Row]:
 
     Source: Goring et al., arXiv 2507.19680.
     """
-    initial = member.kernel(kernel, "initial")
+    initial = member.large_kernel(kernel, "initial")
     for stage, step in member.kernel_stages(kernel).items():
-        current = member.kernel(kernel, stage)
+        current = member.large_kernel(kernel, stage)
         yield Row("ntk_strength", ntk_strength(initial, current), step)
         yield Row("ntk_strength_uncentered", ntk_strength(initial, current, centered=False), step)
