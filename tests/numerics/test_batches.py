@@ -48,12 +48,13 @@ def test_stacks_hold_small_networks_of_one_kind():
         member("a"), member("b", train_size=100), member("c", labels="shuffled"), member("d", train_size=4),
         member("e", learning_rate=0.2), member("f", batch_size="full"), member("large"), member("large too"),
     ]  # fmt: skip
-    sizes = {one.name: 10**6 if one.name.startswith("large") else 100 for one in found}
-    assert [[one.name for one in group] for group in stacks(found, sizes)] == [
+    limits = {one.name: 1 if one.name.startswith("large") else 64 for one in found}
+    assert [[one.name for one in group] for group in stacks(found, limits)] == [
         ["a", "b", "c"], ["d"], ["e"], ["f"], ["large"], ["large too"],
     ]  # fmt: skip
     many = [member(str(number)) for number in range(130)]
-    assert [len(group) for group in stacks(many, {one.name: 1 for one in many})] == [64, 64, 2]
+    for limit, lengths in ((64, [64, 64, 2]), (100, [100, 30]), (1, [1] * 130)):
+        assert [len(group) for group in stacks(many, {one.name: limit for one in many})] == lengths
 
 
 def test_shuffled_labels_keep_the_marginals_and_the_initial_weights():

@@ -38,8 +38,14 @@ def same(left, right):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("model", "input_shape", "outputs"),
-    [({}, (6,), 1), ({"bias": True, "width": 24, "activation": "tanh"}, (20,), 3), (CNN, (1, 8, 8), 10)],
-    ids=["mlp", "mlp with biases", "cnn"],
+    [
+        ({}, (6,), 1),
+        ({"bias": True, "width": 24, "activation": "tanh"}, (20,), 3),
+        ({"bias": True, "width": 64, "activation": "gelu", "hidden_layers": 3}, (20,), 1),
+        ({"width": 256, "centered": False}, (20,), 1),
+        (CNN, (1, 8, 8), 10),
+    ],
+    ids=["mlp", "mlp with biases", "deeper mlp", "wide mlp", "cnn"],
 )
 def test_the_company_changes_no_bit(model, input_shape, outputs, optimizer, precision):
     training = {
@@ -164,7 +170,10 @@ def test_without_scaling_the_rate_is_handed_over_as_it_is():
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 @pytest.mark.parametrize("stacked", [True, False])
-def test_a_saved_training_goes_on_bit_for_bit_from_every_step(optimizer, stacked):
+@pytest.mark.parametrize(
+    ("model", "input_shape"), [({"bias": True}, (6,)), ({**CNN, "width": 2}, (1, 4, 4))], ids=["mlp", "cnn"]
+)
+def test_a_saved_training_goes_on_bit_for_bit_from_every_step(model, input_shape, optimizer, stacked):
     common = {
         "optimizer": optimizer,
         "learning_rate": 0.02 if optimizer == "adam" else 0.5,
@@ -175,7 +184,7 @@ def test_a_saved_training_goes_on_bit_for_bit_from_every_step(optimizer, stacked
     def members(target=None):
         sizes = (8, 40, 16) if stacked else (16,)
         return [
-            network(seed, {}, {**common, "train_size": size, "stop_train_loss": target})
+            network(seed, model, {**common, "train_size": size, "stop_train_loss": target}, input_shape)
             for seed, size in enumerate(sizes)
         ]
 
@@ -241,9 +250,8 @@ def test_divergence_is_recorded_when_it_is_noticed_and_harms_nobody(target):
 
     def members():
         networks = [network(seed, {}, training) for seed in range(3)]
-        networks[1] = dataclasses.replace(
-            networks[1], train=Split(1e12 * networks[1].train.inputs, networks[1].train.targets, None)
-        )
+        data = networks[1].train
+        networks[1] = dataclasses.replace(networks[1], train=Split(1e12 * data.inputs, data.targets, data.labels))
         networks[1].checkpoints = []
         return networks
 

@@ -42,11 +42,15 @@ class MLP(nn.Module):
         for layer in [*self.hidden, self.readout]:
             layer.reset_parameters(generator)
 
+    def chain(self) -> list[Callable[[Tensor], Tensor]]:
+        """The steps from flattened inputs to outputs; training multiplies out many networks at once by them."""
+        return [*(step for layer in self.hidden for step in (layer, self.activation)), self.readout]
+
     def forward(self, inputs: Tensor) -> Tensor:
-        features = inputs.flatten(1)
-        for layer in self.hidden:
-            features = self.activation(layer(features))
-        return self.readout(features)
+        values = inputs.flatten(1)
+        for step in self.chain():
+            values = step(values)
+        return values
 
 
 def build(spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> MLP:

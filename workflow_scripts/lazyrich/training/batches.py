@@ -1,6 +1,8 @@
 """Which samples a step sees, as a function of the step alone: nothing to save, nothing to restore."""
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from lazyrich import seeding
 
@@ -17,19 +19,30 @@ class Batches:
     def __init__(self, samples: int, batch_size: int, experiment: str, seed: int) -> None:
         self.samples, self.batch_size = samples, batch_size
         self._purpose = (experiment, seed, "batches")
-        self._steps_per_epoch = samples // batch_size
         self._epochs_per_block = max(1, BLOCK // samples)
+        self._steps_per_epoch = samples // batch_size
         self._block = -1
-        self._permutations = torch.empty(0)
+        self._table = torch.empty(0)
 
-    def indices(self, step: int) -> torch.Tensor:
+    def indices(self, step: int) -> Tensor:
         """The ``batch_size`` sample indices of step ``step`` (counted from 0)."""
-        epoch, position = divmod(step, self._steps_per_epoch)
-        block, row = divmod(epoch, self._epochs_per_block)
+        return self.steps(step, 1)[0]
+
+    def steps(self, first: int, count: int) -> Tensor:
+        """The sample indices of ``count`` steps from ``first`` on, shape (count, batch_size)."""
+        parts = []
+        while count:
+            block, row = divmod(first, self._epochs_per_block * self._steps_per_epoch)
+            parts.append(self._drawn(block)[row : row + count])
+            first, count = first + len(parts[-1]), count - len(parts[-1])
+        return torch.cat(parts)
+
+    def _drawn(self, block: int) -> Tensor:
+        """The batches of a block of epochs, shape (steps, batch_size)."""
         if block != self._block:
             self._block = block
-            generator = seeding.torch_generator(*self._purpose, block)
-            # argsort of float64 uniforms: a tie, and with it a bias, has probability below 1e-7
-            uniforms = torch.rand(self._epochs_per_block, self.samples, generator=generator, dtype=torch.float64)
-            self._permutations = uniforms.argsort(dim=1)
-        return self._permutations[row, position * self.batch_size : (position + 1) * self.batch_size]
+            generator = seeding.numpy_generator(*self._purpose, block)
+            epochs = np.broadcast_to(np.arange(self.samples), (self._epochs_per_block, self.samples))
+            permutations = generator.permuted(epochs, axis=1)[:, : self._steps_per_epoch * self.batch_size]
+            self._table = torch.from_numpy(permutations.reshape(-1, self.batch_size))
+        return self._table

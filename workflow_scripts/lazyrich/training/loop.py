@@ -13,6 +13,8 @@ from lazyrich.training.batches import Batches
 from lazyrich.training.ensemble import Ensemble
 from lazyrich.training.history import Row
 from lazyrich.training.members import Member, batch_size
+from lazyrich.training.samples import Samples
+from lazyrich.training.stacking import assemble
 from lazyrich.training.steps import logarithmic
 
 
@@ -61,21 +63,33 @@ class Training:
             network.module.to(device, dtype)
             network.train = network.train.to(device, dtype)
             network.test = network.test.to(device, dtype)
-        self.ensemble = Ensemble([network.module for network in networks], stacked)
+        self._samples = self._batched()
+        self.ensemble = assemble([network.module for network in networks], stacked)
         if first.model["centered"]:
-            for index, network in enumerate(networks):
-                network.train_offset = self.ensemble.evaluate(index, network.train.inputs)
-                network.test_offset = self.ensemble.evaluate(index, network.test.inputs)
+            self._centre()
         self.learning_rate = objective.base_learning_rate(self.settings, first.model, networks[0].module)
         self.optimizer = objective.optimizer(self.settings, self.ensemble.parameters(), self.learning_rate)
-        self._batch_size = batch_size(self.settings)
-        self._full = self._batch_size == self.settings["train_size"] and self.settings["batch_size"] == "full"
-        self._batches = [
-            Batches(len(n.train.targets), self._batch_size, n.member.experiment, n.member.seed) for n in networks
-        ]
         last = self.settings["max_steps"]
         self._evaluate_at = {0, last, *logarithmic(self.settings["evaluate"], last)}
         self._checkpoint_at = {0, last, *logarithmic(self.settings["checkpoints"], last)}
+
+    def _batched(self) -> Samples:
+        """The training sets in one place, where the networks see them from now on."""
+        order = None
+        if self.settings["batch_size"] != "full":
+            size = batch_size(self.settings)
+            order = [Batches(len(n.train.targets), size, n.member.experiment, n.member.seed) for n in self.networks]
+        samples = Samples([network.train for network in self.networks], order)
+        for network, split in zip(self.networks, samples.splits(), strict=True):
+            network.train = split
+        return samples
+
+    def _centre(self) -> None:
+        offsets = [self.ensemble.evaluate(index, found.train.inputs) for index, found in enumerate(self.networks)]
+        for index, (network, offset) in enumerate(zip(self.networks, offsets, strict=True)):
+            network.train_offset = offset
+            network.test_offset = self.ensemble.evaluate(index, network.test.inputs)
+        self._samples.subtract(offsets)
 
     @property
     def running(self) -> bool:
@@ -115,8 +129,9 @@ class Training:
 
     def _continue_with(self, indices: list[int]) -> None:
         self.active = [self.active[index] for index in indices]
-        if self.active and self.ensemble.stacked:
+        if self.active:
             self.ensemble.keep(indices, self.optimizer)
+            self._samples.keep(indices)
 
     def _measure(self, index: int, split: Split, offset: Tensor | None) -> tuple[float, float]:
         """Mean loss and accuracy of one network on all of a split."""
@@ -129,24 +144,7 @@ class Training:
     def _take_step(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * objective.schedule(self.settings, self.step)
-        splits, offsets = [], []
-        for number in self.active:
-            network = self.networks[number]
-            if self._full:
-                splits.append(network.train)
-                offsets.append(network.train_offset)
-            else:
-                chosen = self._batches[number].indices(self.step).to(network.train.inputs.device)
-                splits.append(network.train.take(chosen))
-                offsets.append(None if network.train_offset is None else network.train_offset[chosen])
-        self.optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=splits[0].inputs.device, dtype=splits[0].inputs.dtype)
-        for outputs, split, offset in zip(
-            self.ensemble.outputs([s.inputs for s in splits]), splits, offsets, strict=True
-        ):
-            centred = outputs if offset is None else outputs - offset
-            total = total + objective.sample_losses(self.settings["loss"], centred, split.targets, split.labels).mean()
-        total.backward()
+        self.ensemble.differentiate(self._samples.batch(self.step), self.settings["loss"])
         self.optimizer.step()
 
     # -- saving and taking up again ---------------------------------------------------------------------------------------

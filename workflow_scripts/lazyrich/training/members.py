@@ -11,12 +11,6 @@ from lazyrich.fingerprints import canonical, fingerprint
 from lazyrich.plugins import load
 from lazyrich.sweeps import put
 
-#: Up to this many parameters a stack is faster than one network after the other on a CPU, because calls then cost more than
-#: arithmetic (measured: 1.6 to 2.8 times at 5,000 parameters, 0.8 at 70,000).
-STACKED_PARAMETERS = 30_000
-#: Networks in one stack at most.
-STACK = 64
-
 
 @dataclass(frozen=True)
 class Member:
@@ -66,19 +60,22 @@ def build(model: dict, experiment: str, seed: int, input_shape: tuple[int, ...],
     return module
 
 
-def stacks(members: list[Member], parameters: dict[str, int]) -> list[list[Member]]:
-    """Group members that can be trained together: small networks of one model and one training, apart from what each sees.
+def stacks(members: list[Member], limits: dict[str, int]) -> list[list[Member]]:
+    """Group members that can be trained together: those of one model and one training, apart from what each sees.
 
-    ``parameters`` is the number of parameters by member name. Larger networks are trained alone. Which way a member is trained
-    depends on the member only, and so does its result (see :mod:`lazyrich.training.ensemble`).
+    ``limits`` says by member name how many of its kind are trained together at most (:func:`lazyrich.training.stacking.stack_limit`).
+    It depends on the member only; so then does the way it is trained, and so its result (see :mod:`lazyrich.training.stack`).
     """
     groups: dict[str, list[Member]] = {}
     for member in members:
         own = {key: value for key, value in member.training.items() if key not in ("train_size", "labels")}
-        batch = batch_size(member.training)
-        alone = parameters[member.name] > STACKED_PARAMETERS
-        groups.setdefault(canonical([member.model, own, batch, member.name if alone else ""]), []).append(member)
-    return [group[start : start + STACK] for group in groups.values() for start in range(0, len(group), STACK)]
+        kind = [member.model, own, batch_size(member.training), limits[member.name]]
+        groups.setdefault(canonical(kind), []).append(member)
+    return [
+        group[start : start + limits[group[0].name]]
+        for group in groups.values()
+        for start in range(0, len(group), limits[group[0].name])
+    ]
 
 
 def batch_size(training: dict) -> int:

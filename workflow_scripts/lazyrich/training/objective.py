@@ -7,15 +7,32 @@ from torch import Tensor, nn
 
 from lazyrich.datasets.reading import Split
 from lazyrich.models.parametrization import learning_rate_scale
+from lazyrich.training.samples import Batch
 
 
 def sample_losses(name: str, outputs: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
     """The loss of each sample, shape (n,): ``mse``, the squared error averaged over outputs, or ``cross_entropy`` (nats)."""
     if name == "mse":
         return (outputs - targets).square().mean(dim=1)
+    return nn.functional.cross_entropy(outputs, _needed(labels), reduction="none")
+
+
+def output_gradient(name: str, outputs: Tensor, batch: Batch) -> Tensor:
+    """The gradient of each network's mean loss on its batch at its outputs, both (b, B, outputs).
+
+    With f less the batch's offsets: 2 (f - y) / (B outputs) of ``mse``, (softmax(f) - onehot(label)) / B of ``cross_entropy``.
+    """
+    centred = outputs if batch.offsets is None else outputs - batch.offsets
+    if name == "mse":
+        return (centred - batch.targets).mul_(2 / outputs[0].numel())
+    classes = torch.arange(outputs.shape[-1], device=outputs.device)
+    return (centred.softmax(dim=-1) - (_needed(batch.labels)[..., None] == classes).to(outputs)) / outputs.shape[1]
+
+
+def _needed(labels: Tensor | None) -> Tensor:
     if labels is None:
         raise ValueError("loss `cross_entropy` needs labels, but this dataset is a regression; use `loss: mse`")
-    return nn.functional.cross_entropy(outputs, labels, reduction="none")
+    return labels
 
 
 def accuracy(outputs: Tensor, split: Split) -> float:
@@ -30,12 +47,12 @@ def base_learning_rate(training: dict, model: dict, module: nn.Module) -> float:
 
 
 def optimizer(training: dict, parameters: list[Tensor], learning_rate: float) -> torch.optim.Optimizer:
-    """``sgd``, ``momentum`` (SGD with heavy-ball momentum) or ``adam``, all elementwise."""
+    """``sgd``, ``momentum`` (SGD with heavy-ball momentum) or ``adam``, all elementwise, in one pass over the parameters."""
     decay = training["weight_decay"]
     if training["optimizer"] == "adam":
-        return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay, fused=True)
     momentum = training["momentum"] if training["optimizer"] == "momentum" else 0.0
-    return torch.optim.SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=decay)
+    return torch.optim.SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=decay, fused=True)
 
 
 def schedule(training: dict, step: int) -> float:

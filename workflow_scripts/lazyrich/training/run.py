@@ -13,14 +13,18 @@ import torch
 from lazyrich.artifacts import Store, Unit, open_array
 from lazyrich.datasets.reading import Dataset, training_set
 from lazyrich.devices import describe as describe_device
+from lazyrich.fingerprints import canonical
 from lazyrich.models.state import parameter_layout
 from lazyrich.progress import Progress
 from lazyrich.training import history, members
 from lazyrich.training.loop import Network, Training
-from lazyrich.training.members import STACKED_PARAMETERS, Member
+from lazyrich.training.members import Member
+from lazyrich.training.stacking import stack_limit
 
 #: Seconds between two saved states: at most this much work is lost to a kill.
 SAVE_EVERY = 10.0
+#: Steps between two descriptions of the state for the line of progress, which is rarely printed.
+NOTE_EVERY = 32
 
 
 def train_run(
@@ -51,12 +55,11 @@ def train_run(
     say(f"{len(waiting)} networks to train, {len(todo) - len(waiting)} trained before, on {describe_device(device)}")
     total = sum(member.training["max_steps"] for member in todo)
     progress = Progress(title, total, "steps", done=total - sum(member.training["max_steps"] for member in waiting))
-    sizes = {member.name: _parameters(member, dataset) for member in waiting}
-    others = members.stacks([member for member in waiting if member not in interrupted], sizes)
+    limits = _stack_limits(waiting, dataset)
+    others = members.stacks([member for member in waiting if member not in interrupted], limits)
     for group in [interrupted, *others] if interrupted else others:
         networks = [_network(member, dataset, units[member.name]) for member in group]
-        stacked = sizes[group[0].name] <= STACKED_PARAMETERS
-        training = Training(networks, stacked, device)
+        training = Training(networks, limits[group[0].name] > 1, device)
         if group is interrupted:
             _take_up(training, state, csv, progress)
             say(f"going on from step {training.step:,}, which an earlier attempt saved")
@@ -73,14 +76,13 @@ def _train_group(
 ) -> None:
     fingerprints = [network.member.fingerprint for network in training.networks]
     written = [len(network.rows) for network in training.networks]
-    saved = time.monotonic()
+    saved, note = time.monotonic(), ""
     while training.running:
         before = len(training.active)
         training.advance()
-        progress.advance(
-            before,
-            f"step {training.step:,}, {len(training.active)} of {len(training.networks)} in training{_loss(training)}",
-        )
+        if training.step % NOTE_EVERY == 0:
+            note = _note(training)
+        progress.advance(before, note)
         for number, network in enumerate(training.networks):
             if len(network.rows) > written[number]:
                 csv.add(network.member.name, network.rows[written[number] :])
@@ -126,10 +128,11 @@ def _save(state: dict, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _loss(training: Training) -> str:
+def _note(training: Training) -> str:
     rows = [training.networks[number].rows for number in training.active]
     losses = [row[-1][1] for row in rows if row]
-    return f", training loss {sum(losses) / len(losses):.2g}" if losses else ""
+    loss = f", training loss {sum(losses) / len(losses):.2g}" if losses else ""
+    return f"step {training.step:,}, {len(training.active)} of {len(training.networks)} in training{loss}"
 
 
 def _outcome(networks: list[Network]) -> str:
@@ -138,9 +141,18 @@ def _outcome(networks: list[Network]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 
 
-def _parameters(member: Member, dataset: Dataset) -> int:
-    module = _module(member, dataset)
-    return sum(parameter.numel() for parameter in module.parameters())
+def _stack_limits(waiting: list[Member], dataset: Dataset) -> dict[str, int]:
+    """How many networks of its kind are trained together at most, by member name."""
+    input_shape, _ = dataset.shape()
+    known: dict[str, int] = {}
+    limits = {}
+    for member in waiting:
+        batch_size = members.batch_size(member.training)
+        kind = canonical([member.model, batch_size])
+        if kind not in known:
+            known[kind] = stack_limit(_module(member, dataset), input_shape, batch_size)
+        limits[member.name] = known[kind]
+    return limits
 
 
 def _module(member: Member, dataset: Dataset) -> torch.nn.Module:

@@ -16,7 +16,7 @@ HELD_IN_PASS = 3
 #: Numbers in a pass beyond which it is not faster.
 LARGEST_PASS = 2**25
 #: Numbers in a piece beyond which it only leaves the cache.
-LARGEST_PIECE = 2**22
+LARGEST_PIECE = 2**23
 
 
 @dataclass(frozen=True)
