@@ -53,8 +53,9 @@ def network(seed: int, model: dict, training: dict, input_shape: tuple[int, ...]
 
 def plain(found: Network, steps: int) -> Callable[[], None]:
     """What a script of PyTorch does for one network."""
-    optimizer = torch.optim.SGD(found.module.parameters(), lr=0.05)
-    size, data = found.member.training["batch_size"], found.train
+    name, size, data = found.member.training["optimizer"], found.member.training["batch_size"], found.train
+    options = {"lr": 0.05} if name != "momentum" else {"lr": 0.05, "momentum": 0.9}
+    optimizer = (torch.optim.Adam if name == "adam" else torch.optim.SGD)(found.module.parameters(), **options)
 
     def turn() -> None:
         for _ in range(steps):

@@ -1,0 +1,1 @@
+"""The benchmark harness: cases, worker processes, interleaved measurement, report."""
