@@ -46,10 +46,15 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 def _bars(case: dict[str, Any]) -> list[tuple[str, float | str]]:
     """(peer, ratio) in the order of the implementations; in place of the ratio, the reason why a peer did not run."""
-    found = {row["implementation"]: row.get("ratio") or f"{row['skipped']}" for row in case["rows"]}
+    found = {row["implementation"]: row.get("ratio") or _brief(f"{row['skipped']}") for row in case["rows"]}
     if isinstance(found.get(OURS, ""), str):
         return []
     return [(name, found[name]) for name in IMPLEMENTATIONS if name != OURS and name in found]
+
+
+def _brief(reason: str) -> str:
+    """The table has the whole of it."""
+    return "out of memory" if "memory" in reason.lower() else reason
 
 
 def _draw_bars(axes: Axes, cases: dict[str, Any]) -> None:
@@ -61,7 +66,8 @@ def _draw_bars(axes: Axes, cases: dict[str, Any]) -> None:
         for number, (peer, ratio) in enumerate(bars):
             y = place + number
             if isinstance(ratio, str):
-                axes.text(1.03, y, ratio, va="center", fontsize=6, color=style.GREY, style="italic")
+                note = axes.text(1.03, y, ratio, va="center", fontsize=6, color=style.GREY, style="italic", zorder=5)
+                note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4})
                 continue
             colour, hatch = LOOKS[peer]
             axes.barh(y, ratio - 1, left=1, height=0.85, color=colour, hatch=hatch, edgecolor="white", linewidth=0.4)
