@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lazyrich.kernels.gram import gram_matrix
 from lazyrich.models.features import layer_inputs, penultimate_features, submodule
 
 
@@ -36,11 +37,7 @@ def conjugate_kernel(
         (conjugate-kernel strength).
     """
     left = _features(model, x1, layer, batch_size, dtype)
-    if x2 is not None:
-        return left @ _features(model, x2, layer, batch_size, dtype).T
-    gram = left @ left.T
-    # A general matrix product may round (a, b) and (b, a) differently.
-    return torch.triu(gram) + torch.triu(gram, 1).T
+    return gram_matrix(left, None if x2 is None else _features(model, x2, layer, batch_size, dtype))
 
 
 def _features(model: nn.Module, x: Tensor, layer: str | None, batch_size: int, dtype: torch.dtype | None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lazyrich.kernels.gram import gram_matrix
 from lazyrich.models.evaluation_mode import evaluation_mode
 from lazyrich.models.features import submodule
 
@@ -37,15 +38,10 @@ def preactivation_tangent_kernel(
 
     Source: Beaglehole et al., arXiv 2402.05271, section 2.
     """
-    left = _gradients(model, submodule(model, layer), x1, batch_size, dtype)
-    classes = left.shape[1]
-    if x2 is not None:
-        return (
-            left.flatten(1) @ _gradients(model, submodule(model, layer), x2, batch_size, dtype).flatten(1).T / classes
-        )
-    gram = left.flatten(1) @ left.flatten(1).T / classes
-    # A general matrix product may round (a, b) and (b, a) differently.
-    return torch.triu(gram) + torch.triu(gram, 1).T
+    module = submodule(model, layer)
+    left = _gradients(model, module, x1, batch_size, dtype)
+    right = None if x2 is None else _gradients(model, module, x2, batch_size, dtype).flatten(1)
+    return gram_matrix(left.flatten(1), right) / left.shape[1]
 
 
 def _gradients(model: nn.Module, layer: nn.Module, x: Tensor, batch_size: int, dtype: torch.dtype | None) -> Tensor:
