@@ -51,3 +51,32 @@ def flag(spec: Mapping[str, Any], key: str, default: Any = _MISSING) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{key} is {value!r}; give true or false")
     return value
+
+
+def required(spec: Mapping[str, Any], key: str) -> Any:
+    """The value at `key`, whatever it is; ValueError where there is none."""
+    return _value(spec, key, _MISSING)
+
+
+def non_negative_number(spec: Mapping[str, Any], key: str, default: float) -> float:
+    """The finite number at `key`, at least 0, or `default` where there is none; ValueError otherwise."""
+    value = spec.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{key} is {value!r}; give a finite number of at least 0")
+    return float(value)
+
+
+def number_above(spec: Mapping[str, Any], key: str, bound: float) -> float:
+    """The finite number at `key`, above `bound` >= 0; ValueError otherwise."""
+    value = positive_number(spec, key)
+    if value <= bound:
+        raise ValueError(f"{key} is {spec[key]!r}; give a number above {bound:g}")
+    return value
+
+
+def whole_number_up_to(spec: Mapping[str, Any], key: str, maximum: int, default: int | None = None) -> int:
+    """The whole number at `key`, from 1 to `maximum`, or `default` where there is none; ValueError otherwise."""
+    value = whole_number(spec, key, _MISSING if default is None else default)
+    if value > maximum:
+        raise ValueError(f"{key} is {value}; give a whole number of at most {maximum}")
+    return value

@@ -1,7 +1,10 @@
-"""Gaussian multi-index target: x ~ N(0, I_d), y = g(x_1, ..., x_r) / sqrt(Var g) with a polynomial link g.
+"""Gaussian multi-index target: y = g(x_1, ..., x_r) / sqrt(Var g(x)) with a polynomial link g and Gaussian x.
 
-The relevant directions are the first r coordinates, without loss of generality: x is isotropic, and so is the first
-layer of a network at initialisation. The link is text, see `lazyrich.datasets.link`. Its mean is left as it is.
+Without a `covariance_exponent`, x ~ N(0, I_d). The relevant directions are then the first r coordinates without loss of
+generality: x is isotropic, and so is the first layer of a network at initialisation. With an exponent a the covariance
+is diag(k^{-a}), see `lazyrich.datasets.targets.gaussian_inputs`, and the relevant directions are those of largest variance.
+
+The link is text, see `lazyrich.datasets.targets.link`; its z1, z2, ... are the inputs x_1, x_2, ... Its mean is left as it is.
 """
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from lazyrich.datasets.link import parse_link
-from lazyrich.datasets.polynomial import Polynomial, expected_gradient_outer_product, gaussian_moment, variance
-from lazyrich.datasets.splits import sample_splits
-from lazyrich.specification import whole_number
+from lazyrich.datasets.targets import gaussian_polynomial
+from lazyrich.datasets.targets.link import parse_link
+from lazyrich.datasets.targets.pictures import Curve, Plane
+from lazyrich.datasets.targets.polynomial import Monomial, Polynomial
+from lazyrich.specification import required, whole_number
 
 
 def target(spec: Mapping[str, Any]) -> Polynomial:
-    """The target, of unit variance. ValueError when the link is constant or needs more coordinates than `dimension`."""
-    link = parse_link(spec.get("link", ""))
+    """The target as a polynomial of x, of unit variance.
+
+    ValueError when the link is constant or needs more coordinates than `dimension`.
+    """
+    link = parse_link(required(spec, "link"))
     dimension = whole_number(spec, "dimension")
     if link.coordinates > dimension:
         raise ValueError(
@@ -29,24 +36,32 @@ def target(spec: Mapping[str, Any]) -> Polynomial:
         )
     if link.degree == 0:
         raise ValueError(f"link {spec['link']!r} is constant; give a polynomial that depends on z1")
-    return link.scaled(1 / math.sqrt(variance(link, gaussian_moment)))
+    return link.scaled(1 / math.sqrt(gaussian_polynomial.population_variance(link, spec)))
 
 
 def generate(spec: Mapping[str, Any], generator: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:
-    """Inputs (n, dimension) and targets (n, 1) of each split. Keys: dimension, link, train, test, probe."""
-    dimension = whole_number(spec, "dimension")
+    """Inputs (n, dimension) and targets (n, 1) of each split.
 
-    def draw_inputs(source: np.random.Generator, size: int) -> np.ndarray:
-        return source.standard_normal((size, dimension))
-
-    return sample_splits(spec, generator, draw_inputs, target(spec).evaluate)
+    Keys: dimension, link, covariance_exponent (optional), train, test, probe.
+    """
+    return gaussian_polynomial.sample(target(spec), spec, generator)
 
 
 def egop(spec: Mapping[str, Any]) -> np.ndarray:
     """E[grad f* grad f*^T], shape (d, d), in closed form."""
-    return expected_gradient_outer_product(target(spec), whole_number(spec, "dimension"), gaussian_moment)
+    return gaussian_polynomial.egop(target(spec), spec)
 
 
 def population_variance(spec: Mapping[str, Any]) -> float:
     """Var[y], in closed form: 1 up to rounding."""
-    return variance(target(spec), gaussian_moment)
+    return gaussian_polynomial.population_variance(target(spec), spec)
+
+
+def hermite_coefficients(spec: Mapping[str, Any]) -> dict[Monomial, float]:
+    """Coefficients in the orthonormal Hermite basis, see `lazyrich.datasets.targets.gaussian_polynomial`."""
+    return gaussian_polynomial.hermite_coefficients(target(spec), spec)
+
+
+def picture(spec: Mapping[str, Any]) -> Curve | Plane:
+    """y over the first two coordinates that it depends on, the others at 1; a curve where it depends on one alone."""
+    return gaussian_polynomial.picture(target(spec))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,15 @@ class Polynomial:
         """factor * self."""
         return _without_zeros({monomial: factor * value for monomial, value in self.coefficients.items()})
 
+    def stretched(self, scales: Sequence[float]) -> Polynomial:
+        """The polynomial z -> self(scales[0] z_1, scales[1] z_2, ...)."""
+        return _without_zeros(
+            {
+                monomial: value * math.prod(scales[index] for index, power in monomial for _ in range(power))
+                for monomial, value in self.coefficients.items()
+            }
+        )
+
     def derivative(self, coordinate: int) -> Polynomial:
         """The partial derivative along `coordinate`."""
         result = {}  # distinct monomials have distinct derivatives, so nothing merges
@@ -75,13 +84,19 @@ class Polynomial:
         return Polynomial(result)
 
     def evaluate(self, points: np.ndarray) -> np.ndarray:
-        """Values at `points`, shape (n, d) with d >= coordinates: shape (n,), float64."""
+        """Values at `points`, shape (n, d) with d >= coordinates: shape (n,), float64.
+
+        Powers are repeated products: a processor's pow may differ from another's in the last bit.
+        """
         points = np.asarray(points, dtype=np.float64)
         values = np.zeros(len(points))
         for monomial, coefficient in self.coefficients.items():
             term = np.full(len(points), coefficient)
             for index, power in monomial:
-                term *= points[:, index] ** power
+                factor = points[:, index]
+                for _ in range(power - 1):
+                    factor = factor * points[:, index]
+                term *= factor
             values += term
         return values
 

@@ -1,7 +1,8 @@
-"""Read a link function such as "z1 + z1*z2 + z1*z2*z3" or "z1**3 - 3*z1" into a polynomial.
+"""Read a link function such as "z1 + z1*z2 + z1*z2*z3" or "He2(z1) + z1*z2" into a polynomial.
 
 The grammar: variables z1, z2, ...; numbers; + - * and parentheses; ** with a whole-number exponent; division by a
-number. The text is parsed into Python's syntax tree and read node by node; nothing in it is ever evaluated.
+number; He0, He1, ... of an expression, the probabilists' Hermite polynomials, He2(z1) = z1**2 - 1. The text is
+parsed into Python's syntax tree and read node by node; nothing in it is ever evaluated.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import ast
 import math
 import re
 
-from lazyrich.datasets.polynomial import Polynomial
+from lazyrich.datasets.targets.polynomial import Polynomial
 
 MAXIMUM_DEGREE = 16  # beyond it Gaussian moments lose all meaning in practice, and a typing slip would fill the memory
+_HERMITE = re.compile(r"He(0|[1-9][0-9]?)")
 _VARIABLE = re.compile(r"z([1-9][0-9]{0,5})")
 
 
@@ -54,9 +56,14 @@ def _read(node: ast.expr, text: str) -> Polynomial:
             for _ in range(exponent):
                 power = _product(power, base, text)
             return power
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if (
+            found := _HERMITE.fullmatch(name)
+        ) and int(found[1]) <= MAXIMUM_DEGREE:
+            return _hermite(int(found[1]), _read(argument, text), text)
     raise ValueError(
         f"link {text!r}: {ast.unparse(node)!r} is not understood; use z1, z2, ..., numbers, + - *, parentheses, "
-        f"** with a whole number up to {MAXIMUM_DEGREE}, and division by a number"
+        f"** with a whole number up to {MAXIMUM_DEGREE}, division by a number, and Hermite polynomials He0(...) to "
+        f"He{MAXIMUM_DEGREE}(...)"
     )
 
 
@@ -64,3 +71,11 @@ def _product(left: Polynomial, right: Polynomial, text: str) -> Polynomial:
     if left.degree + right.degree > MAXIMUM_DEGREE:
         raise ValueError(f"link {text!r} has a degree above {MAXIMUM_DEGREE}; give a polynomial of lower degree")
     return left * right
+
+
+def _hermite(degree: int, argument: Polynomial, text: str) -> Polynomial:
+    """He_degree(argument) by He_{k+1}(x) = x He_k(x) - k He_{k-1}(x)."""
+    last, value = Polynomial({}), Polynomial({(): 1.0})
+    for order in range(degree):
+        last, value = value, _product(argument, value, text) + last.scaled(-order)
+    return value

@@ -1,0 +1,1 @@
+"""What synthetic targets are made of: polynomials, waves, power laws, and their closed forms."""
