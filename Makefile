@@ -1,5 +1,6 @@
 # make reproduce [SCALE=smoke|reduced|full] [PAPER=<name or arXiv number>]   the figures and the claims table
-# make plan [SCALE=...] [CONFIG=<YAML file laid over config/>]                what it takes: jobs, and each kernel's memory, disk and hours
+# make plan [SCALE=...]                                                      what it takes: jobs, and each kernel's memory, disk and hours
+#   both with [CONFIG=<YAML file laid over config/>] and [LAZYRICH_DATA=<folder of dataset files>]
 # make test                                                                  the tests (`make test-fast` leaves out the slow ones)
 # make benchmark                                                             speed against other libraries (about an hour)
 # All make .venv first if it is not there; they need git, make, Python 3.11 and a package index, and nothing else.
@@ -19,7 +20,8 @@ help:
 	@sed -n 's/^# \(make .*\)/  \1/p' Makefile
 
 reproduce: $(VENV)/.installed
-	@$(RUN) workflow_scripts/reproduce.py $(if $(SCALE),--scale $(SCALE)) $(if $(PAPER),--paper $(PAPER))
+	@$(RUN) workflow_scripts/reproduce.py $(if $(SCALE),--scale $(SCALE)) $(if $(PAPER),--paper $(PAPER)) \
+	  $(if $(CONFIG),--configfile $(CONFIG))
 
 plan: $(VENV)/.installed
 	@$(RUN) workflow_scripts/plan_costs.py $(if $(SCALE),--scale $(SCALE)) $(if $(CONFIG),--configfile $(CONFIG))

@@ -2,6 +2,7 @@
 #
 # One word a stage, for its rules, its scripts, its library folder and its results:
 #
+#   results/downloads/{dataset}.json         -> resources/downloads/            rules/datasets.smk
 #   results/datasets/{dataset}.json                          + .zarr            rules/datasets.smk
 #   results/runs/{experiment}/{run}/run.json                 + checkpoints.zarr rules/training.smk
 #   results/kernels/{experiment}/{run}/{kernel}.json         + .zarr            rules/kernels.smk

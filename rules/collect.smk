@@ -1,7 +1,7 @@
 # Named targets beside `all` (in the Snakefile): each stage, each paper. For example `snakemake training` or `snakemake goring2025`.
 
 
-for _stage in ("datasets", "training", "kernels", "spectra"):
+for _stage in ("downloads", "datasets", "training", "kernels", "spectra"):
 
     rule:
         name:
@@ -33,6 +33,7 @@ for _paper in PLAN.papers:
 localrules:
     measurements,
     all_figures,
+    downloads,
     datasets,
     training,
     kernels,

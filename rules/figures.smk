@@ -22,3 +22,25 @@ rule figure:
         code=PLAN.figure_code,
     script:
         "../workflow_scripts/figure.py"
+
+
+rule dataset_gallery:
+    """One figure of the datasets: images with their classes, and target functions."""
+    input:
+        datasets=PLAN.datasets.gallery_samples,
+    output:
+        png=report("<results>/figures/datasets.png", caption="../report/datasets.rst"),
+        pdf="<results>/figures/datasets.pdf",
+        csv="<results>/figures/datasets.csv",
+    log:
+        "<logs>/dataset_gallery.log",
+    benchmark:
+        "<benchmarks>/dataset_gallery.jsonl"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        spec=PLAN.datasets.gallery_spec,
+        code=PLAN.datasets.gallery_code,
+    script:
+        "../workflow_scripts/dataset_gallery.py"

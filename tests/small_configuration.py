@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = Path(__file__).parent / "unit" / "example_configuration"
 
 MEMBERS = {
-    "datasets": ("staircase", "multi_index", "chain_monomial", "digits"),
+    "datasets": ("staircase", "multi_index", "chain_monomial", "digits", "mnist"),
     "models": ("mlp", "cnn"),
     "kernels": ("empirical_ntk", "conjugate_kernel"),
     "metrics": ("test_error", "feature_learning_gap", "ntk_strength"),

@@ -32,7 +32,7 @@ MODEL = {
 }  # fmt: skip
 
 TRAINING = {
-    "train_size": 24, "labels": "true", "loss": "mse", "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0,
+    "train_size": 24, "labels": "true", "label_noise": 0, "loss": "mse", "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0,
     "learning_rate": 0.1, "learning_rate_scaling": "function_space", "schedule": "constant", "warmup_steps": 0,
     "batch_size": 8, "max_steps": 20, "stop_train_loss": None, "check_every": 5,
     "evaluate": {"per_decade": 4, "first": 1}, "checkpoints": {"per_decade": 3, "first": 1}, "precision": "float32",

@@ -1,6 +1,7 @@
 """Print what the configuration takes before it is run: jobs of each stage; memory, disk and hours of each kernel."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import yaml
@@ -25,4 +26,7 @@ if __name__ == "__main__":
         overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     plan = Plan(load(ROOT, overrides), ROOT)
     core = 1e9 * options.core if options.core else matrix_product_rate()
-    print(plan_report(plan, plan_kernels(plan, ntk_cost), core, 1e12 * options.gpu))
+    try:
+        print(plan_report(plan, plan_kernels(plan, ntk_cost), core, 1e12 * options.gpu))
+    except ValueError as error:
+        sys.exit(str(error))

@@ -210,7 +210,7 @@ def test_what_is_no_plain_chain_is_left_to_vmap(name):
 
 def test_vmapped_gradients_are_those_of_autograd():
     def build(seed):
-        module = CNN(2, 4, 2, 3, torch.tanh, Parametrization("ntk"), bias=True)
+        module = CNN((2, 4, 4), 2, 3, torch.tanh, Parametrization("ntk"), bias=True)
         module.reset_parameters(torch.Generator().manual_seed(seed))
         return module.double()
 
@@ -231,7 +231,7 @@ def test_stacks_are_limited_by_size():
 
 def test_other_architectures_are_stacked_while_their_forward_pass_is_short():
     def cnn(width):
-        return CNN(1, 8, 10, width, torch.relu, Parametrization("mup"))
+        return CNN((1, 8, 8), 10, width, torch.relu, Parametrization("mup"))
 
     by_hand = 2 * (64 * 9 * 8 + 16 * 9 * 8 * 16 + 64 * 64 + 64 * 10)
     assert operations(cnn(8), (1, 8, 8), 32) == 32 * by_hand

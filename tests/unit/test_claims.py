@@ -17,6 +17,7 @@ from lazyrich.claims.evaluate import COLUMNS, DETAILS, evaluate, published_text
 from lazyrich.claims.quantities import MEASURED, QuantityError, select
 from lazyrich.claims.table import tally, to_csv, to_terminal
 from lazyrich.claims.verdict import NEEDS_LARGER_SCALE, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Range, judge
+from lazyrich.configuration import load
 from lazyrich.intervals import Interval
 from lazyrich.tidy import normalised, read, text
 
@@ -386,14 +387,16 @@ def shipped(paper):
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_shipped_claims_can_be_judged(paper):
-    """With random numbers at every sweep point and metric that the claims name, each claim has a value."""
-    claims, config, reference = shipped(paper)
+    """With random numbers at every sweep point and metric that the claims name, each claim has a value. The points are those of the
+    smallest scale at which the claim is judged."""
+    claims, _, reference = shipped(paper)
     generator = np.random.default_rng(0)
     tables = []
     for name, experiment_claims in claims.items():
-        sweep = config["experiments"][name]["sweep"]
-        axes = {axis: next(iter(lists.values())) for group in sweep.values() for axis, lists in group.items()}
         for specification in experiment_claims.values():
+            at = load(ROOT, {"scale": specification.get("smallest_scale", "smoke")})
+            sweep = at.experiments[name]["sweep"]
+            axes = {axis: next(iter(lists.values())) for group in sweep.values() for axis, lists in group.items()}
             for selector in specification["quantities"].values():
                 own = {axis: value for axis, value in selector.items() if axis not in MEASURED}
                 assert all(text(value) in map(text, axes[axis]) for axis, value in own.items()), f"no sweep point {own}"
@@ -403,7 +406,7 @@ def test_shipped_claims_can_be_judged(paper):
     table = table.drop_duplicates(subset=[column for column in table.columns if column != "value"])
     for record in evaluate(paper, claims, table, scale="full", reference=reference):
         assert record["n_seeds"] == 5 and record["published"], record["claim"]
-    with_nothing = evaluate(paper, claims, table.iloc[:0], scale="reduced", reference=reference)
+    with_nothing = evaluate(paper, claims, table.iloc[:0], scale="full", reference=reference)
     assert {record["verdict"] for record in with_nothing} == {UNDECIDED}
 
 

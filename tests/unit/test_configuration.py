@@ -17,7 +17,10 @@ from small_configuration import MEMBERS, PAPER, ROOT, SMOKE, edit, problems
 def test_merged_whole(root: Path) -> None:
     found = load(root, None, MEMBERS)
     assert found.scale == "smoke"
-    assert found.settings == {"scale": "smoke", "results": "results", "device": "auto"}
+    assert found.settings == {
+        "scale": "smoke", "results": "results", "device": "auto",
+        "data": None, "downloads": "resources/downloads", "offline": False,
+    }  # fmt: skip
     assert found.papers == {"paper1": {"arxiv": "2507.19680", "title": "A title"}}
     gap = found.experiments["gap"]
     assert gap["paper"] == "paper1"
@@ -42,6 +45,12 @@ def test_defaults_are_filled_in_nested_mappings_too(root: Path) -> None:
     assert gap["figures"]["learning_curves"] == {"width": 5}
     assert gap["metrics"] == {"test_error": {}, "ntk_strength": {"kernel": "ntk"}}
     assert found.datasets["steps"]["draws"] == 1 and found.datasets["gauss"]["draws"] == 2
+
+
+def test_truth_values_of_the_command_line_are_truth_values(root: Path) -> None:
+    """Snakemake takes `offline=true` for text, and `offline=True` for a truth value."""
+    for given in ("true", True):
+        assert load(root, {"offline": given}, MEMBERS).settings["offline"] is True
 
 
 def test_sections_may_be_absent(root: Path) -> None:

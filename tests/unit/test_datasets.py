@@ -8,8 +8,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from lazyrich.datasets import chain_monomial, digits, multi_index, staircase
-from lazyrich.datasets.link import parse_link
-from lazyrich.datasets.polynomial import Polynomial, gaussian_moment, rademacher_moment, variance
+from lazyrich.datasets.drawing import Drawer
+from lazyrich.datasets.targets.link import parse_link
+from lazyrich.datasets.targets.polynomial import Polynomial, gaussian_moment, rademacher_moment, variance
 
 SIZES = {"train": 64, "test": 32, "probe": 16}
 SPECS = {
@@ -45,8 +46,12 @@ def population(name, count=400_000):
 
 
 def generate(name, seed=0, **change):
+    """The splits of a draw, as the library draws it."""
     module, spec = SPECS[name]
-    return module.generate({**spec, **change}, np.random.default_rng(seed))
+    drawn = Drawer({**spec, **change, "generator": module.__name__.rpartition(".")[2]}).draw(
+        np.random.default_rng(seed)
+    )
+    return {split: arrays for split, arrays in drawn.items() if split != "normalization"}
 
 
 # --- closed forms ---------------------------------------------------------------------------------------------------
@@ -289,4 +294,5 @@ def test_a_wrong_specification_is_explained(name, change, message):
 def test_a_missing_key_is_named(name, key):
     module, spec = SPECS[name]
     with pytest.raises(ValueError, match=f"'{key}' is missing"):
-        module.generate({k: v for k, v in spec.items() if k != key}, np.random.default_rng(0))
+        without = {k: v for k, v in spec.items() if k != key}
+        Drawer({**without, "generator": module.__name__.rpartition(".")[2]}).draw(np.random.default_rng(0))

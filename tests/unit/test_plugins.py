@@ -9,12 +9,22 @@ from lazyrich import plugins
 def test_every_member_can_be_loaded_and_has_its_function(folder):
     assert plugins.names(folder)
     for name in plugins.names(folder):
-        assert callable(getattr(plugins.load(folder, name), plugins.FUNCTION[folder]))
+        module = plugins.load(folder, name)
+        functions = [
+            plugins.FUNCTION[folder],
+            *([plugins.ALTERNATIVE[folder]] if folder in plugins.ALTERNATIVE else []),
+        ]
+        assert sum(callable(getattr(module, function, None)) for function in functions) == 1
 
 
 def test_helpers_are_no_members():
     assert "reading" not in plugins.names("datasets") and "__init__" not in plugins.names("datasets")
     assert plugins.names("models") == ("cnn", "mlp")
+
+
+def test_what_a_member_defines_is_found_without_importing_it():
+    assert plugins.defines("datasets", "staircase", "picture") and not plugins.defines("datasets", "digits", "picture")
+    assert plugins.defines("datasets", "digits", "read") and not plugins.defines("datasets", "staircase", "read")
 
 
 def test_only_a_function_at_the_top_level_makes_a_member(tmp_path, monkeypatch):

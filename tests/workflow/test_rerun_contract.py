@@ -10,6 +10,7 @@ import yaml
 from world import World
 
 from lazyrich import plan as plan_module
+from lazyrich import plan_datasets
 from lazyrich.configuration import load
 from lazyrich.fingerprints import WITHOUT_INFLUENCE, first_party, imports, module_file
 from lazyrich.plan import Plan
@@ -134,7 +135,11 @@ CHANGES = {
     ),
     "parameters of a dataset": (
         ("config/datasets.yaml", "rank: 3", "rank: 4"),
-        {"dataset chain", "train ansatz/base", "metrics ansatz/base", ANSATZ_FIGURE, *END_TWO},
+        {"dataset chain", "train ansatz/base", "metrics ansatz/base", ANSATZ_FIGURE, *END_TWO, "dataset_gallery"},
+    ),
+    "code of the figure of the datasets": (
+        (f"{LIBRARY}/figures/dataset_gallery.py", "def draw_gallery(", "_UNUSED = 0\n\n\ndef draw_gallery("),
+        {"dataset_gallery"},
     ),
     "published numbers of a paper": (
         ("resources/reference/two2024.yaml", "numbers: {}", "numbers: {a: {text: one, certainty: stated}}"),
@@ -239,7 +244,7 @@ def test_going_back_computes_nothing(first_run: World, restored: World):
 WILDCARDS = {
     "dataset": ("dataset",), "train": ("experiment", "run"), "kernel": ("experiment", "run", "kernel"),
     "spectrum": ("experiment", "run", "spectrum"), "metrics": ("experiment", "run"), "metrics_table": ("paper",),
-    "figure": ("paper", "figure"), "claims": ("paper",), "claims_table": (),
+    "figure": ("paper", "figure"), "dataset_gallery": (), "claims": ("paper",), "claims_table": (),
 }  # fmt: skip
 
 
@@ -252,9 +257,10 @@ def test_the_code_digest_of_every_job_covers_all_that_the_job_imported(
 ):
     plan = Plan(load(first_run.root), first_run.root)
     digests: list[tuple[str, tuple[str, ...]]] = []
-    monkeypatch.setattr(plan_module, "code_digest", lambda script, modules=(): digests.append((script, modules)) or "")
+    for module in (plan_module, plan_datasets):
+        monkeypatch.setattr(module, "code_digest", lambda script, modules=(): digests.append((script, modules)) or "")
     of_rule = {
-        "dataset": plan.dataset_code, "train": plan.training_code, "kernel": plan.kernel_code, "metrics": plan.metrics_code,
+        "dataset": plan.datasets.code, "dataset_gallery": plan.datasets.gallery_code, "train": plan.training_code, "kernel": plan.kernel_code, "metrics": plan.metrics_code,
         "figure": plan.figure_code,
     }  # fmt: skip
     seen = set()

@@ -75,6 +75,7 @@ class World:
         shutil.copytree(TINY, root / "config", ignore=shutil.ignore_patterns("reference"))
         shutil.copytree(ROOT / "config" / "schemas", root / "config" / "schemas")
         shutil.copytree(TINY / "reference", root / "resources" / "reference")
+        shutil.copy2(ROOT / "resources" / "sources.yaml", root / "resources")
         return cls(root)
 
     def copy(self, root: Path) -> "World":

@@ -61,11 +61,14 @@ class Unit:
             half_written.unlink()
         self.group.attrs.update({"fingerprint": self.fingerprint, "complete": False})
 
-    def array(self, name: str, data: np.ndarray, dimensions: tuple[str, ...]) -> None:
-        """Write a whole array in one chunk, with named dimensions."""
+    def array(self, name: str, data: np.ndarray, dimensions: tuple[str, ...], chunk: int | None = None) -> None:
+        """Write a whole array, with named dimensions, in one chunk, or in chunks of whole rows and about ``chunk`` bytes."""
+        sizes = [max(1, size) for size in data.shape]
+        if chunk is not None and data.nbytes > chunk:
+            sizes[0] = max(1, chunk * len(data) // data.nbytes)
         self.group.create_array(
-            name, data=np.ascontiguousarray(data), chunks=tuple(max(1, size) for size in data.shape), compressors=None,
-            dimension_names=dimensions, overwrite=True,
+            name, data=np.ascontiguousarray(data), chunks=tuple(sizes), compressors=None, dimension_names=dimensions,
+            overwrite=True,
         )  # fmt: skip
 
     def require(self, name: str, **creation: object) -> zarr.Array:

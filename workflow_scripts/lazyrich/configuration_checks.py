@@ -1,8 +1,8 @@
 """What a schema cannot say: names that must exist, sizes that must fit, keys that would be ignored.
 
 Annotations of the schemas that are read here: ``x-names: kernels`` (the value is a kernel of the experiment),
-``x-used-with`` (the key is read only if its neighbour has that value), ``x-total`` (points that a data source holds),
-``x-images`` (the inputs are images), ``x-needs-images`` (the values that work on images alone).
+``x-used-with`` (the key is read only if its neighbour has that value), ``x-total`` and ``x-pools`` (points that a data source
+holds in all, or to train and to test on), ``x-images`` (the inputs are images), ``x-needs-images`` (the values that work on images alone).
 """
 
 import ast
@@ -53,10 +53,9 @@ class House:
 def dataset_mistakes(spec: Mapping[str, Any], house: House) -> Iterator[Mistake]:
     """Parameters of a dataset that contradict each other, and a generator without a file."""
     yield from _member(house, "datasets", spec["generator"], ("generator",))
-    total = branch(house.schemas["dataset"], spec).get("x-total")
-    points = spec["train"] + spec["test"] + spec["probe"]
-    if total is not None and points > total:
-        yield (), f"train + test + probe = {points}, but there are only {total} points in all; take fewer"
+    yield from _too_many_points(spec, branch(house.schemas["dataset"], spec))
+    if spec["generator"] == "staircase" and ("order" in spec) == ("monomials" in spec):
+        yield (), "the target is not clear; give either `order` or `monomials`"
     for key in ("order", "rank"):
         if key in spec and spec[key] > spec["dimension"]:
             yield (
@@ -70,6 +69,23 @@ def dataset_mistakes(spec: Mapping[str, Any], house: House) -> Iterator[Mistake]
                     ("link",),
                     f"z{index} is not there in dimension {spec['dimension']}; allowed: z1 to z{spec['dimension']}",
                 )
+
+
+def _too_many_points(spec: Mapping[str, Any], source: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Splits that ask for more points than the source holds; of files of the user's own nobody knows how many these are."""
+    total, pools = source.get("x-total"), source.get("x-pools")
+    points = spec["train"] + spec["test"] + spec["probe"]
+    if total is not None and points > total:
+        yield (), f"train + test + probe = {points}, but there are only {total} points in all; take fewer"
+    if pools is None or "files" in spec:
+        return
+    if spec["train"] + spec["probe"] > pools["train"]:
+        text = (
+            f"train + probe = {spec['train'] + spec['probe']}, but there are only {pools['train']} points to train on"
+        )
+        yield (), f"{text}; take fewer"
+    if spec["test"] > pools["test"]:
+        yield ("test",), f"{spec['test']} is more than the {pools['test']} points to test on; take fewer"
 
 
 def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> Iterator[Mistake]:
@@ -130,7 +146,9 @@ def point_mistakes(
     for _, text in _member(house, "models", architecture, ()):
         yield ("model.architecture",), text
     need_images = house.schemas["model"]["properties"]["architecture"]["x-needs-images"]
-    if architecture in need_images and not branch(house.schemas["dataset"], dataset).get("x-images"):
+    if architecture in need_images and not (
+        dataset.get("images") or branch(house.schemas["dataset"], dataset).get("x-images")
+    ):
         text = f"architecture {architecture!r} needs image data, which {name!r} is not"
         yield ("model.architecture", "dataset"), f"{text}; take an image dataset or another architecture"
     if "feature_learning_gap" in spec["metrics"] and value(_CLOSED_FORM_KEY):

@@ -2,7 +2,7 @@
 
 Beside the keywords of JSON Schema 2020-12 the schemas carry annotations of our own: ``x-unit``, ``x-absent`` (what
 holds if a key without default is left out), ``x-allowed`` (a pattern in words), ``x-used-with``, ``x-names``,
-``x-images``, ``x-total`` and ``x-needs-images`` (see :mod:`lazyrich.configuration_checks`).
+``x-images``, ``x-total``, ``x-pools`` and ``x-needs-images`` (see :mod:`lazyrich.configuration_checks`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -33,6 +33,8 @@ class Job:
     threads: int
     device: str
     log: str
+    places: dict[str, str] = field(default_factory=dict)
+    """Where dataset files are looked for and put: ``data``, ``downloads``, ``offline``; of the job that does that alone."""
 
     def input(self, name: str) -> Path:
         """The one input called ``name``."""
@@ -97,6 +99,7 @@ def _from_snakemake(snakemake) -> Job:
         threads=snakemake.threads,
         device=snakemake.resources.get("device", "auto"),
         log=str(snakemake.log[0]),
+        places={name: str(snakemake.resources.get(name, "")) for name in ("data", "downloads", "offline")},
     )
 
 

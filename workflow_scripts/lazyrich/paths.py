@@ -7,6 +7,11 @@ def dataset(name: str) -> Path:
     return Path("datasets", f"{name}.json")
 
 
+def download(dataset: str) -> Path:
+    """The record of the files that a dataset is made from."""
+    return Path("downloads", f"{dataset}.json")
+
+
 def run(experiment: str, run: str) -> Path:
     return Path("runs", experiment, run, "run.json")
 
@@ -39,6 +44,11 @@ def metrics_table(paper: str) -> Path:
 
 def figure(paper: str, figure: str, extension: str) -> Path:
     return Path("figures", paper, f"{figure}.{extension}")
+
+
+def gallery(extension: str) -> Path:
+    """The figure of the datasets."""
+    return Path("figures", f"datasets.{extension}")
 
 
 def claims(paper: str) -> Path:

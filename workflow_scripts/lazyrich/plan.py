@@ -10,10 +10,12 @@ import os
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 from lazyrich import paths, sweeps
 from lazyrich.configuration import Configuration
 from lazyrich.fingerprints import canonical, code_digest, fingerprint
+from lazyrich.plan_datasets import DatasetPlan
 from lazyrich.plugins import module_name
 from lazyrich.tiling import Tiling, band_count
 
@@ -36,6 +38,9 @@ class Plan:
         self.scale: str = configuration.scale
 
         self.device: str = configuration.settings["device"]
+        used = {run.spec["dataset"] for runs in self.runs.values() for run in runs.values()}
+        registry = root / "resources" / "sources.yaml"
+        self.datasets = DatasetPlan(configuration.datasets, configuration.settings, registry, used)
 
     @cached_property
     def runs(self) -> dict[str, dict[str, sweeps.Run]]:
@@ -56,15 +61,6 @@ class Plan:
 
     def _run(self, wildcards) -> sweeps.Run:
         return self.runs[wildcards.experiment][wildcards.run]
-
-    # -- datasets -------------------------------------------------------------------------------------------------------
-
-    def dataset_spec(self, wildcards) -> str:
-        return canonical({"dataset": wildcards.dataset, **self.configuration.datasets[wildcards.dataset]})
-
-    def dataset_code(self, wildcards) -> str:
-        generator = self.configuration.datasets[wildcards.dataset]["generator"]
-        return code_digest("dataset.py", (module_name("datasets", generator),))
 
     # -- training -------------------------------------------------------------------------------------------------------
 
@@ -179,8 +175,7 @@ class Plan:
     def metrics_code(self, wildcards) -> str:
         """One digest a metric: an edit in one leaves the others' results alone."""
         run_spec = self._run(wildcards).spec
-        generator = self.configuration.datasets[run_spec["dataset"]]["generator"]
-        shared = (module_name("datasets", generator), *self._models(wildcards.experiment, wildcards.run))
+        shared = (self.datasets.module(run_spec["dataset"]), *self._models(wildcards.experiment, wildcards.run))
         return canonical(
             {name: code_digest("metrics.py", (module_name("metrics", name), *shared)) for name in run_spec["metrics"]}
         )
@@ -240,12 +235,15 @@ class Plan:
     # -- collections: what the named targets ask for -----------------------------------------------------------------------
 
     def stage(self, stage: str, papers: list[str] | None = None) -> list[str]:
-        """Every artifact of a stage, for all or some papers."""
+        """Every artifact of a stage, for all or some papers; the figure of the datasets belongs to all."""
         chosen = [name for paper in (papers or self.papers) for name in self.papers[paper]]
         runs = [run for name in chosen for run in self.runs[name].values()]
         match stage:
             case "datasets":
                 return sorted({self.path(paths.dataset(run.spec["dataset"])) for run in runs})
+            case "downloads":
+                used = {run.spec["dataset"] for run in runs}
+                return sorted(path for name in used for path in self.datasets.record(SimpleNamespace(dataset=name)))
             case "training":
                 return [self.path(paths.run(run.experiment, run.name)) for run in runs]
             case "kernels":
@@ -267,11 +265,11 @@ class Plan:
                     self.path(paths.figure(paper, figure, "png"))
                     for (paper, figure), experiment in self.figures.items()
                     if experiment in chosen
-                ]
+                ] + ([] if papers else [self.path(paths.gallery("png"))])
             case "claims":
                 return [self.path(paths.claims(paper)) for paper in (papers or self.papers)]
         raise ValueError(
-            f"no stage {stage!r}; there are datasets, training, kernels, spectra, metrics, figures, claims"
+            f"no stage {stage!r}; there are downloads, datasets, training, kernels, spectra, metrics, figures, claims"
         )
 
 

@@ -17,6 +17,9 @@ from types import ModuleType
 #: The function that makes a module of the folder a member.
 FUNCTION = {"datasets": "generate", "models": "build", "kernels": "compute", "metrics": "measure", "figures": "draw"}
 
+#: A second function that makes a module a member: a dataset whose samples exist already reads them, and leaves drawing to the library.
+ALTERNATIVE = {"datasets": "read"}
+
 #: Where a kind's modules lie, if not in the package of its name.
 SUBFOLDER = {"kernels": "objects", "metrics": "measures"}
 
@@ -27,11 +30,16 @@ PACKAGE = Path(__file__).parent
 def names(folder: str) -> tuple[str, ...]:
     """The members of ``folder``, found without importing them."""
 
-    def is_member(path: Path) -> bool:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        return any(isinstance(node, ast.FunctionDef) and node.name == FUNCTION[folder] for node in tree.body)
+    files = sorted((PACKAGE / place(folder)).glob("*.py"))
+    functions = {FUNCTION[folder], ALTERNATIVE.get(folder, FUNCTION[folder])}
+    return tuple(path.stem for path in files if any(defines(folder, path.stem, name) for name in functions))
 
-    return tuple(path.stem for path in sorted((PACKAGE / place(folder)).glob("*.py")) if is_member(path))
+
+@cache
+def defines(folder: str, name: str, function: str) -> bool:
+    """Whether module ``name`` of ``folder`` defines ``function``, found without importing it."""
+    tree = ast.parse((PACKAGE / place(folder) / f"{name}.py").read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
 
 
 def module_name(folder: str, name: str) -> str:

@@ -46,6 +46,10 @@ _PLAIN = "mappings, lists, text, numbers, true, false, null"
 _EXPONENT = re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
+#: Truth values, which Snakemake takes for text unless they begin with a capital.
+_TRUTH = {"true": True, "false": False}
+
+
 def read(path: Path, name: str) -> tuple[object, dict[KeyPath, Source]]:
     """The content of a YAML file, and the source of every value in it; ``name`` is how messages call the file.
 
@@ -136,13 +140,14 @@ class _Reader:
 
 
 def plain_overrides(value: object, name: str, path: KeyPath = ()) -> object:
-    """A copy, as plain data, of what Snakemake read from its command line, with ``1e-3`` read as a number there too."""
+    """A copy, as plain data, of what Snakemake read from its command line, with ``1e-3`` read as a number there too, and
+    ``true`` and ``false`` as truth values."""
     if hasattr(value, "items"):
         return {str(key): plain_overrides(item, name, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain_overrides(item, name, (*path, position)) for position, item in enumerate(value)]
     if isinstance(value, str):
-        value = float(value) if _EXPONENT.match(value) else str(value)
+        value = float(value) if _EXPONENT.match(value) else _TRUTH.get(value, str(value))
     if isinstance(value, float) and not math.isfinite(value):
         raise _error(name, f"{value!r} is no finite number", path=path)
     if value is None or isinstance(value, bool | int | float | str):

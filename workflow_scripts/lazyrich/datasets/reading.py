@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lazyrich import seeding
@@ -70,6 +71,17 @@ class Dataset:
             self._kept.popitem(last=False)
         return self._kept[key]
 
+    def classes(self) -> list[str]:
+        """The names of the classes, by label; none where there are no classes or they have no names."""
+        return self.manifest["units"][self._unit(0)]["info"].get("classes", [])
+
+    def pixels(self, inputs: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Inputs (n, C, H, W) or (n, d) of the draw that ``seed`` sees, with its normalisation taken back: 1 is a white pixel."""
+        group = read_unit(self.path, self.manifest, self._unit(seed))
+        shape = (1, -1, *[1] * (inputs.ndim - 2))
+        mean, deviation = (read_array(group, f"normalization/{name}").reshape(shape) for name in ("mean", "deviation"))
+        return inputs * deviation + mean
+
     def _read(self, unit: str, name: str) -> Split:
         group = read_unit(self.path, self.manifest, unit)
         inputs, targets = (torch.from_numpy(read_array(group, f"{name}/{part}")) for part in ("inputs", "targets"))
@@ -78,13 +90,34 @@ class Dataset:
 
 
 def training_set(split: Split, training: dict, experiment: str, seed: int) -> Split:
-    """The first ``train_size`` samples, with their labels permuted among them if ``labels`` is ``shuffled``.
+    """The first ``train_size`` samples. Some of their labels are permuted among each other: all, if ``labels`` is ``shuffled``, else
+    the share ``label_noise``, of randomly chosen samples.
 
-    The permutation keeps the labels' marginal distribution and depends on (experiment, seed) alone.
+    Permuting keeps the labels' marginal distribution. Which samples, and how, depends on (experiment, seed) alone; the samples of a
+    smaller share are among those of a larger one.
     """
     chosen = split.take(slice(training["train_size"]))
-    if training["labels"] == "true":
+    order = _permuted_labels(len(chosen.targets), training, experiment, seed)
+    if order is None:
         return chosen
-    order = torch.randperm(len(chosen.targets), generator=seeding.torch_generator(experiment, seed, "labels"))
     labels = None if chosen.labels is None else chosen.labels[order]
     return Split(chosen.inputs, chosen.targets[order], labels)
+
+
+def labels_are_true(training: dict) -> bool:
+    """Whether every training sample has its own label."""
+    return training["labels"] == "true" and not training.get("label_noise", 0)
+
+
+def _permuted_labels(count: int, training: dict, experiment: str, seed: int) -> torch.Tensor | None:
+    """For each sample the one whose label it gets; None if each keeps its own."""
+    if labels_are_true(training):
+        return None
+    order = torch.randperm(count, generator=seeding.torch_generator(experiment, seed, "labels"))
+    if training["labels"] == "shuffled":
+        return order
+    disturbed = order[: round(training["label_noise"] * count)]
+    among = torch.randperm(len(disturbed), generator=seeding.torch_generator(experiment, seed, "label noise"))
+    result = torch.arange(count)
+    result[disturbed] = disturbed[among]
+    return result

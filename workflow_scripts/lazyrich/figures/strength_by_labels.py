@@ -1,10 +1,11 @@
 """Feature learning strength and test accuracy against the richness gamma, for true and for shuffled labels.
 
-One row of panels per network architecture; columns: distance of the NTK, distance of the conjugate kernel, test
+One row of panels per set of images and network architecture; columns: distance of the NTK, distance of the conjugate kernel, test
 accuracy.
 """
 
 from collections.abc import Mapping
+from itertools import product
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -33,7 +34,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
 
     Args:
         table: tidy rows of one experiment with the axis ``gamma`` and, if there are, ``labels`` ("true", "shuffled")
-            and ``network``. Metrics at the end of training: ``ntk_strength``, ``conjugate_kernel_strength``,
+            and ``images`` and ``network``. Metrics at the end of training: ``ntk_strength``, ``conjugate_kernel_strength``,
             ``test_accuracy``, as far as there are.
         spec: ``title``, ``palette`` and ``width`` (inches).
 
@@ -41,18 +42,20 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
         The figure and the numbers plotted.
     """
     rows, remark = prepare(table, "strength_by_labels", ["gamma"], tuple(COLUMNS))
-    networks = levels(rows, "network")
+    shown = [pair for pair in product(levels(rows, "images"), levels(rows, "network")) if len(_of(rows, *pair))]
+    several = len({images for images, _ in shown}) > 1
     metrics = [metric for metric in COLUMNS if (rows["metric"] == metric).any()]
     gammas = [float(value) for value in levels(rows, "gamma")]
     numbers: list[pd.DataFrame] = []
     handles: dict[str, Artist] = {}
     with style.context():
-        figure, panels = style.panels(spec, len(networks), len(metrics), 2.2, sharex=True, sharey="col")
+        figure, panels = style.panels(spec, len(shown), len(metrics), 2.2, sharex=True, sharey="col")
         for column, metric in enumerate(metrics):
             final = at_end(rows, metric)
-            for row, network in enumerate(networks):
+            for row, (images, network) in enumerate(shown):
                 axes = panels[row, column]
-                here = at_level(final, "network", network)
+                here = _of(final, images, network)
+                row_labels = {**({"images": images} if images else {}), "network": network}
                 for labels in levels(rows, "labels"):
                     series = labels or "true"
                     per_seed, summary = over_seeds(at_level(here, "labels", labels), "gamma")
@@ -61,9 +64,10 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
                         axes, per_seed, summary, series, spec, shift=shift, linestyle=LINESTYLES[series]
                     )
                     handles.setdefault(f"{series} labels, mean and 95 % interval", line)
-                    numbers.append(plotted(per_seed, summary, "gamma", network=network, metric=metric, series=series))
+                    numbers.append(plotted(per_seed, summary, "gamma", **row_labels, metric=metric, series=series))
                 title, ordinate = COLUMNS[metric]
-                axes.set_title(f"{style.words(network)}: {title}" if network else title)
+                of = ", ".join(style.words(name) for name in ((images,) if several else ()) + (network,) if name)
+                axes.set_title(f"{of}: {title}" if of else title)
                 axes.set_ylabel(ordinate)
             _scales(panels[:, column], metric, final, gammas)
         for axes in panels[-1]:
@@ -72,6 +76,11 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
         style.title(figure, spec, TITLE)
         style.legend(figure, handles, "CKA: centered kernel alignment, 1 for equal kernels.", remark)
     return figure, collect(numbers)
+
+
+def _of(rows: pd.DataFrame, images: str, network: str) -> pd.DataFrame:
+    """The rows of one set of images and one network."""
+    return at_level(at_level(rows, "images", images), "network", network)
 
 
 def _scales(panels, metric: str, rows: pd.DataFrame, gammas: list[float]) -> None:

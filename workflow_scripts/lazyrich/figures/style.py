@@ -35,6 +35,11 @@ SERIES = {
     "ratio": (4, "D"),
 }
 GREY = "0.35"
+#: Names that are not spelled as identifiers are.
+WORDS = {
+    "mlp": "MLP", "cnn": "CNN", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar5m": "CIFAR-5M", "svhn": "SVHN",
+    "celeba": "CelebA",
+}  # fmt: skip
 
 SIZES = {
     "font.size": 8.5,
@@ -137,8 +142,8 @@ def value_scale(axes: Axes, values: Sequence[float] | np.ndarray) -> None:
 
 
 def words(name: str) -> str:
-    """An identifier in words: "multi_index" is "multi index"; short names of architectures in capitals."""
-    return {"mlp": "MLP", "cnn": "CNN"}.get(name, name.replace("_", " "))
+    """An identifier in words: "multi_index" is "multi index"; names of architectures and data sets as the field writes them."""
+    return WORDS.get(name, name.replace("_", " "))
 
 
 def plain_numbers(value: float, _position: object = None) -> str:

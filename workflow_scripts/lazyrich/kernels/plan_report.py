@@ -8,7 +8,7 @@ import torch
 from lazyrich.kernels.planning import KernelPlan
 from lazyrich.plan import Plan
 
-STAGES = ("datasets", "training", "kernels", "spectra", "metrics", "figures", "claims")
+STAGES = ("downloads", "datasets", "training", "kernels", "spectra", "metrics", "figures", "claims")
 
 #: Share of the peak rate of matrix products that kernels reach, their forward and backward passes included.
 EFFICIENCY = 0.5

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from lazyrich import paths, sweeps
 from lazyrich.artifacts import read_manifest
+from lazyrich.datasets.drawing import Drawer
+from lazyrich.datasets.splits import SPLITS
 from lazyrich.fingerprints import canonical
 from lazyrich.plan import FLOAT_BYTES, Plan
 from lazyrich.plugins import load
@@ -24,8 +25,6 @@ PROCESS = 1.0e9
 
 #: Bytes that a kernel takes at most beyond its points and what it returns.
 WORKSPACE = 2.0**30
-
-SPLITS = ("train", "test", "probe")
 
 
 class Cost(Protocol):
@@ -92,14 +91,20 @@ def plan_kernels(plan: Plan, cost_of: CostOf) -> list[KernelPlan]:
 
 
 def dataset_shape(plan: Plan, name: str) -> Shape:
-    """Shapes of a dataset: from its manifest if it is there, else from a draw of a few points."""
+    """Shapes of a dataset: from its manifest if it is there, else from what is known of it before it is drawn.
+
+    ``ValueError`` if that is nothing, as of files of the user's own.
+    """
     manifest = Path(plan.path(paths.dataset(name)))
     if manifest.exists():
         content = read_manifest(manifest)
         return tuple(content["input_shape"]), content["outputs"]
-    spec = {**plan.configuration.datasets[name], **dict.fromkeys(SPLITS, 2)}
-    train = load("datasets", spec["generator"]).generate(spec, np.random.default_rng(0))["train"]
-    return train["inputs"].shape[1:], train["targets"].shape[1]
+    shape = Drawer(plan.configuration.datasets[name]).shape()
+    if shape is None:
+        raise ValueError(
+            f"nobody knows the shape of dataset {name!r} before it is drawn; draw it first: snakemake {manifest}"
+        )
+    return shape
 
 
 def _plan_kernel(plan: Plan, run: sweeps.Run, name: str, shape: Shape, cost_of: CostOf) -> KernelPlan:

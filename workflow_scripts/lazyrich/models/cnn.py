@@ -1,4 +1,4 @@
-"""A small convolutional network, for square images of any size divisible by 4.
+"""A small convolutional network, for images of any size.
 
 conv 3x3 (channels -> N), phi, average pooling 2x2, conv 3x3 (N -> 2N), phi, average pooling 2x2, linear (-> 8N), phi,
 readout: the layout of the Pehlevan group's public code.
@@ -22,12 +22,11 @@ POOLING = 2
 
 
 class CNN(nn.Module):
-    """Two convolutions with pooling, one wide linear layer and a readout: (n, channels, size, size) to (n, outputs)."""
+    """Two convolutions with pooling, one wide linear layer and a readout: (n, channels, height, width) to (n, outputs)."""
 
     def __init__(
         self,
-        channels: int,
-        size: int,
+        input_shape: tuple[int, int, int],
         outputs: int,
         width: int,
         activation: Callable[[Tensor], Tensor],
@@ -35,8 +34,9 @@ class CNN(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
+        channels, rows, columns = input_shape
         field = KERNEL_SIZE**2
-        flattened = 2 * width * (size // POOLING**2) ** 2
+        flattened = 2 * width * (rows // POOLING**2) * (columns // POOLING**2)
         self.activation = activation
         self.hidden = nn.ModuleList(
             [
@@ -60,20 +60,19 @@ class CNN(nn.Module):
 
 
 def build(spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> CNN:
-    """A CNN whose parameters are still to be drawn (`reset_parameters`), for inputs of shape (channels, size, size).
+    """A CNN whose parameters are still to be drawn (`reset_parameters`), for inputs of shape (channels, height, width).
 
     Keys of `spec`: width (N above); activation (relu); parametrization (standard), gamma (1) and init_scale (1), see
-    `lazyrich.models.parametrization`; bias (false). Raises ValueError on a value that is not allowed and on inputs that
-    are not square images whose size is divisible by 4.
+    `lazyrich.models.parametrization`; bias (false). Of an odd height or width, pooling leaves out the last row or column. Raises
+    ValueError on a value that is not allowed and on inputs that are not images of at least 4x4 pixels.
     """
-    if len(input_shape) != 3 or input_shape[1] != input_shape[2] or input_shape[1] % POOLING**2 or input_shape[1] < 1:
+    if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < POOLING**2:
         raise ValueError(
-            f"the inputs have shape {tuple(input_shape)}; a cnn takes square images (channels, size, size) "
-            "with a size divisible by 4: choose an image dataset, or the architecture mlp"
+            f"the inputs have shape {tuple(input_shape)}; a cnn takes images (channels, height, width) of at least "
+            f"{POOLING**2}x{POOLING**2} pixels: choose an image dataset, or the architecture mlp"
         )
     return CNN(
-        channels=input_shape[0],
-        size=input_shape[1],
+        input_shape=(input_shape[0], input_shape[1], input_shape[2]),
         outputs=outputs,
         width=whole_number(spec, "width"),
         activation=ACTIVATIONS[choice(spec, "activation", ACTIVATIONS, "relu")],

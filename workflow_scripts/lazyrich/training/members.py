@@ -68,7 +68,9 @@ def stacks(members: list[Member], limits: dict[str, int]) -> list[list[Member]]:
     """
     groups: dict[str, list[Member]] = {}
     for member in members:
-        own = {key: value for key, value in member.training.items() if key not in ("train_size", "labels")}
+        own = {
+            key: value for key, value in member.training.items() if key not in ("train_size", "labels", "label_noise")
+        }
         kind = [member.model, own, batch_size(member.training), limits[member.name]]
         groups.setdefault(canonical(kind), []).append(member)
     return [

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lazyrich.datasets.reading import Dataset
+from lazyrich.datasets.reading import Dataset, labels_are_true
 from lazyrich.fingerprints import canonical
 from lazyrich.kernels.closed_form import relu_ntk, relu_ntk_diagonal
 from lazyrich.kernels.nested_regression import learning_curve
@@ -68,10 +68,11 @@ class _Setting(NamedTuple):
 
 def _setting(member: MemberData) -> _Setting:
     training, model = member.training_spec, member.model_spec
-    shuffled = None if training["labels"] == "true" else [member.seed, training["labels"], training[SIZE]]
+    labels = [member.seed, training["labels"], training.get("label_noise", 0), training[SIZE]]
+    permuted = None if labels_are_true(training) else labels
     initial = None if model["centered"] else [member.seed, model, training["precision"]]
     draw = member.dataset.fingerprint(member.seed)
-    return _Setting(draw, model["hidden_layers"], canonical([shuffled, initial]))
+    return _Setting(draw, model["hidden_layers"], canonical([permuted, initial]))
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,1 @@
+"""Samples that exist already, and what makes splits of them."""
