@@ -319,3 +319,22 @@ def write_small(stem):
 def test_series_look_different_without_colour():
     assert len({style.marker(series) for series in ("network", "closed-form NTK", "empirical NTK")}) == 3
     assert style.marker("true") != style.marker("shuffled")
+
+
+def test_strength_by_labels_has_a_row_of_panels_for_each_set_of_images_and_network():
+    sets = [
+        strength_table(networks=networks).assign(images=images, run=images)
+        for images, networks in (("digits", ("mlp", "cnn")), ("cifar10", ("cnn",)))
+    ]
+    sets[1]["value"] *= 0.5
+    figure, numbers = strength_by_labels.draw(pd.concat(sets, ignore_index=True), {})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == [f"{title}\ndigits, MLP" for title, _ in strength_by_labels.COLUMNS.values()]
+    assert titles[::3][1:] == ["digits, CNN", "CIFAR-10, CNN"]  # a pair that is not there has no panels
+    lines = drawn_lines(figure)
+    means = numbers[numbers["kind"] == "mean"]
+    assert means.groupby(["images", "network"]).ngroups == 3
+    for key, group in means.groupby(["images", "network", "metric", "series"]):
+        assert any(is_drawn(lines, group["gamma"] * shift, group["value"]) for shift in strength_by_labels.SHIFTS), key
+    one = strength_by_labels.draw(sets[0], {})[0]  # with one set of images nothing says so
+    assert [axes.get_title().split(":")[0] for axes in one.axes][::3] == ["MLP", "CNN"]

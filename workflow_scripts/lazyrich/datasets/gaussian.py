@@ -45,4 +45,6 @@ def population_variance(spec: Mapping[str, Any]) -> float:
 def picture(spec: Mapping[str, Any]) -> Curve:
     """The covariance spectrum."""
     eigenvalues = covariance(spec)
-    return Curve(np.arange(1.0, len(eigenvalues) + 1), eigenvalues, "k", "variance of x_k", log=True)
+    return Curve(
+        np.arange(1.0, len(eigenvalues) + 1), eigenvalues, "k (y is independent noise)", "variance of x_k", log=True
+    )

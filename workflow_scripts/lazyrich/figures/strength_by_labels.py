@@ -66,8 +66,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
                     handles.setdefault(f"{series} labels, mean and 95 % interval", line)
                     numbers.append(plotted(per_seed, summary, "gamma", **row_labels, metric=metric, series=series))
                 title, ordinate = COLUMNS[metric]
-                of = ", ".join(style.words(name) for name in ((images,) if several else ()) + (network,) if name)
-                axes.set_title(f"{of}: {title}" if of else title)
+                axes.set_title(_title(title, images if several else "", network, first=row == 0))
                 axes.set_ylabel(ordinate)
             _scales(panels[:, column], metric, final, gammas)
         for axes in panels[-1]:
@@ -81,6 +80,14 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
 def _of(rows: pd.DataFrame, images: str, network: str) -> pd.DataFrame:
     """The rows of one set of images and one network."""
     return at_level(at_level(rows, "images", images), "network", network)
+
+
+def _title(metric: str, images: str, network: str, first: bool) -> str:
+    """The network and the measure; with several sets of images these fill the line, and the measure stands over its column."""
+    of = ", ".join(style.words(name) for name in (images, network) if name)
+    if images:
+        return f"{metric}\n{of}" if first else of
+    return f"{of}: {metric}" if of else metric
 
 
 def _scales(panels, metric: str, rows: pd.DataFrame, gammas: list[float]) -> None:
