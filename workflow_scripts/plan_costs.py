@@ -1,7 +1,6 @@
 """Print what the configuration takes before it is run: jobs of each stage; memory, disk and hours of each kernel."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import yaml
@@ -11,8 +10,6 @@ from lazyrich.kernels.cost import ntk_cost
 from lazyrich.kernels.plan_report import matrix_product_rate, plan_report
 from lazyrich.kernels.planning import plan_kernels
 from lazyrich.plan import Plan
-
-ROOT = Path(__file__).parent.parent
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -24,9 +21,10 @@ if __name__ == "__main__":
     overrides: dict = {"scale": options.scale} if options.scale else {}
     for path in options.configfile:
         overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-    plan = Plan(load(ROOT, overrides), ROOT)
+    root = Path(__file__).parent.parent
     core = 1e9 * options.core if options.core else matrix_product_rate()
+    plan = Plan(load(root, overrides), root)
     try:
         print(plan_report(plan, plan_kernels(plan, ntk_cost), core, 1e12 * options.gpu))
     except ValueError as error:
-        sys.exit(str(error))
+        parser.error(str(error))

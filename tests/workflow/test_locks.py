@@ -1,5 +1,6 @@
 """One run at a time; a lock is respected as long as its holder lives, and no longer."""
 
+import time
 from pathlib import Path
 
 import psutil
@@ -20,14 +21,22 @@ def endless_world(slow_world: World, tmp_path: Path) -> World:
 
 
 def training(world: World, *command: str) -> Command:
-    """Start a run and wait until its training has begun."""
+    """Start a run and wait until its training has begun, and is all that still runs: the figure of the datasets does not wait for it."""
     started = world.start(*command)
     try:
         wait_for((world / HISTORY).exists, "training has begun")
+        wait_for(lambda: _drawn(world), "the figure of the datasets is drawn")
     except AssertionError:
         started.kill_all()
         raise AssertionError(started.output) from None
     return started
+
+
+def _drawn(world: World) -> bool:
+    """Whether the figure of the datasets is there, and Snakemake has written all that it has to say of it."""
+    before = snapshot(world)
+    time.sleep(1)
+    return world / "results/figures/datasets.png" in before and snapshot(world) == before
 
 
 def snapshot(world: World) -> dict[Path, int]:
@@ -35,7 +44,7 @@ def snapshot(world: World) -> dict[Path, int]:
     paths = (
         path
         for path in world.root.rglob("*")
-        if path.is_file() and "runs" not in path.parts and "__pycache__" not in path.parts
+        if path.is_file() and not {"runs", "__pycache__"} & set(path.parts) and "/logs/train/" not in path.as_posix()
     )
     return {path: path.stat().st_mtime_ns for path in paths}
 
