@@ -32,7 +32,7 @@ def interval(
     values: ArrayLike,
     *,
     generator: np.random.Generator,
-    statistic: str = "mean",
+    statistic: str | Statistic = "mean",
     confidence: float = 0.95,
     resamples: int = 9999,
 ) -> Interval:
@@ -42,7 +42,7 @@ def interval(
         values: one number per seed, shape (n,); infinities are allowed (a critical size that was never reached), NaN
             is not.
         generator: makes the resamples; the same generator state gives the same interval.
-        statistic: "mean" or "median".
+        statistic: "mean", "median", or a function of an array and `axis`, along which it takes the statistic.
         confidence: nominal coverage, in (0, 1).
         resamples: number of bootstrap samples of size n, drawn with replacement.
 
@@ -67,13 +67,13 @@ def interval(
         raise ValueError(
             f"{np.isnan(sample).sum()} of {sample.size} values are NaN; leave diverged seeds out, and count them"
         )
-    if statistic not in STATISTICS:
+    if not callable(statistic) and statistic not in STATISTICS:
         raise ValueError(f"unknown statistic {statistic!r}; allowed: {', '.join(STATISTICS)}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence!r} is not between 0 and 1; give 0.95 for 95 %")
-    function = STATISTICS[statistic]
+    function = statistic if callable(statistic) else STATISTICS[statistic]
     with np.errstate(invalid="ignore"):  # inf - inf: the mean over infinities of both signs
-        value = float(function(sample))
+        value = float(function(sample, axis=0))
     if sample.size == 1 or np.isnan(value):
         return Interval(value, np.nan, np.nan, sample.size, "none")
     if (sample == sample[0]).all():

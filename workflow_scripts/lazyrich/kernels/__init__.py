@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = exports(
         "centered_kernel_distance": "alignment",
         "hilbert_schmidt_independence_criterion": "alignment",
         "centered_kernel_alignment_from_features": "feature_alignment",
+        "centered_kernel_distance_from_features": "feature_distance",
         "StoredKernels": "store",
     },
 )

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = exports(
         "learning_rate_scale": "parametrization",
         "penultimate_features": "features",
         "readout_layer": "features",
+        "hidden_features": "hidden",
         "flatten_parameters": "state",
         "load_parameters": "state",
     },
