@@ -49,7 +49,9 @@ def test_small_changes_keep_their_digits(change):
 
 def test_constant_features_have_no_distance_and_mistakes_are_refused():
     A = np.random.default_rng(0).standard_normal((9, 2))
-    assert np.isnan(centered_kernel_distance_from_features(A, np.full((9, 2), 0.1)))
+    constant = np.tile([0.1, 1 / 3], (9, 1))  # a mean of which is another number in the last bit
+    assert (constant.mean(axis=0) != constant[0]).any()
+    assert np.isnan(centered_kernel_distance_from_features(A, constant))
     assert centered_kernel_distance_from_features(A, A) == 0
     with pytest.raises(ValueError, match=r"\(9, 2\) and \(8, 2\)"):
         centered_kernel_distance_from_features(A, A[1:])
@@ -73,6 +75,27 @@ def test_features_of_a_hand_made_network(batch_size):
     pooled = torch.stack([x.clamp(min=0).mean(dim=(1, 2, 3)), (-x).clamp(min=0).mean(dim=(1, 2, 3))], dim=1)
     torch.testing.assert_close(found["0"], pooled)
     torch.testing.assert_close(found["4"], torch.tanh(model[4](pooled)).detach())
+
+
+class Skipping(nn.Module):
+    """A skip connection that adds in place to what entered the layer beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.readout = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 1)
+
+    def forward(self, x):
+        hidden = self.first(x)
+        hidden += self.second(hidden)
+        return self.readout(hidden)
+
+
+def test_features_are_those_of_the_moment_in_which_they_enter():
+    model, x = Skipping(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    found = hidden_features(model, x)
+    entering = model.first(x).detach()
+    torch.testing.assert_close(found["first"], entering)
+    torch.testing.assert_close(found["second"], (entering + model.second(entering)).detach())
 
 
 @pytest.mark.parametrize("name", ["relu", "multipliers", "convolution and batch normalisation"])

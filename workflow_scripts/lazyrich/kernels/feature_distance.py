@@ -50,5 +50,6 @@ def _normalised(features: NDArray[np.float64]) -> NDArray[np.float64] | None:
     centered = (features - features.mean(axis=0)) / (size or 1.0)
     if np.linalg.norm(centered) <= 1e-14 * np.linalg.norm(features) / (size or 1.0):
         return None
+    # Once more, for the round-off of a mean that is large beside the spread.
     centered -= centered.mean(axis=0)
     return centered / float(np.sqrt(np.linalg.norm(centered.T @ centered)))
