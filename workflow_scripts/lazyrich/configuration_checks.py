@@ -111,6 +111,7 @@ def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], hou
             ("metrics", "feature_learning_gap"),
             "there is nothing to compare with; give `closed_form: true` or name a kernel",
         )
+    yield from _kernels_of_metrics(spec)
     for name, claim in spec["claims"].items():
         for path, text in _claim(claim, [*spec["sweep"]["runs"], *spec["sweep"]["members"]]):
             yield ("claims", name, *path), text
@@ -192,6 +193,28 @@ def _spectrum(spectrum: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "landmarks", f"this is read only with `method: nystrom`, not with {show(method)}; remove it"
 
 
+def _kernels_of_metrics(spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Kernels that a metric names and that lack the points it needs, and a window that is empty."""
+    for index, name in enumerate(spec["metrics"].get("after_kernel", {}).get("kernels", ())):
+        kernel = spec["kernels"].get(name)
+        sides = {} if kernel is None else {"rows": ("train", "test"), "columns": ("train",)}
+        for side, splits in sides.items():
+            for split in splits:
+                if split not in (kernel[side] or kernel["rows"]):
+                    text = f"kernel {name!r} has no {split} points in its {side}, which regression needs"
+                    yield ("metrics", "after_kernel", "kernels", index), f"{text}; give it `{side}: {{{split}: ...}}`"
+    theory = spec["metrics"].get("kernel_theory", {})
+    if spec["kernels"].get(theory.get("kernel"), {}).get("columns") is not None:
+        text = f"kernel {theory['kernel']!r} has columns of its own, so it is not symmetric"
+        yield ("metrics", "kernel_theory", "kernel"), f"{text}; take a kernel without `columns`"
+    first, last = theory.get("window", (1, 2))
+    if first >= last:
+        yield (
+            ("metrics", "kernel_theory", "window"),
+            f"[{first}, {last}] is empty; allowed: a first mode below the last",
+        )
+
+
 def _names(schema: Mapping, value: object, path: KeyPath, spec: Mapping[str, Any]) -> Iterator[Mistake]:
     """Values that should name a kernel or spectrum of the experiment and do not."""
     if "x-names" in schema and value is not None and value not in spec[schema["x-names"]]:
@@ -204,6 +227,9 @@ def _names(schema: Mapping, value: object, path: KeyPath, spec: Mapping[str, Any
             part = known.get(key, other)
             if isinstance(part, Mapping):
                 yield from _names(part, item, (*path, key), spec)
+    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        for index, item in enumerate(value):
+            yield from _names(schema["items"], item, (*path, index), spec)
 
 
 def _claim(claim: Mapping[str, Any], axes: Collection[str]) -> Iterator[Mistake]:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from lazyrich import paths, sweeps
 from lazyrich.configuration import Configuration
 from lazyrich.fingerprints import canonical, code_digest, fingerprint
+from lazyrich.metric_inputs import named
 from lazyrich.plan_datasets import DatasetPlan
 from lazyrich.plugins import module_name
 from lazyrich.tiling import Tiling, band_count
@@ -188,10 +189,10 @@ class Plan:
         names = self._named(wildcards, "spectrum")
         return [self.path(paths.spectrum(wildcards.experiment, wildcards.run, name)) for name in names]
 
-    def _named(self, wildcards, option: str) -> list[str]:
-        """What the run's metrics name under ``option``: a metric reads a kernel or a spectrum exactly if an option names it."""
+    def _named(self, wildcards, kind: str) -> list[str]:
+        """The kernels or spectra that the run's metrics name: a metric reads one exactly if an option names it."""
         metrics: Mapping[str, Mapping] = self._run(wildcards).spec["metrics"]
-        return sorted({options[option] for options in metrics.values() if options.get(option)})
+        return sorted({name for options in metrics.values() for name in named(options, kind)})
 
     def experiment_metrics(self, experiment: str) -> list[str]:
         return [self.path(paths.metrics(experiment, run)) for run in self.runs[experiment]]

@@ -7,7 +7,11 @@ __getattr__, __dir__, __all__ = exports(
     {
         "ntk_strength": "strength",
         "critical_dataset_size": "crossing",
+        "critical_size_interval": "critical_size",
         "cumulative_power": "power",
+        "power_spectrum": "kernel_theory",
+        "predicted_learning_curve": "kernel_theory",
+        "power_law_exponent": "power_law",
         "cumulative_quality": "utility",
         "cumulative_utility": "utility",
         "effective_dimension": "entropy",

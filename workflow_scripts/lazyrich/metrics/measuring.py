@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from lazyrich.artifacts import Store
 from lazyrich.fingerprints import fingerprint
+from lazyrich.metric_inputs import named
 from lazyrich.metrics.member import MemberData, Row, TableRow
 from lazyrich.plugins import load
 from lazyrich.progress import Progress
@@ -54,9 +55,12 @@ def measure_run(
 def _fingerprint(member: MemberData, name: str, options: dict, code: str) -> str:
     """Everything a measurement depends on: the network, its data, and the kernels and spectra that the metric's options name."""
     read: list[str] = []
-    for option, stored in (("kernel", member.kernels), ("spectrum", member.spectra)):
-        if options.get(option) and member.run.status(member.name) != "diverged":
-            manifest = stored[options[option]].manifest
+    if member.run.status(member.name) != "diverged":
+        manifests = [
+            *(member.kernels[kernel].manifest for kernel in named(options, "kernel")),
+            *(member.spectra[spectrum].manifest for spectrum in named(options, "spectrum")),
+        ]
+        for manifest in manifests:
             used = [entry["unit"] for entry in manifest["kernels"] if entry["member"] == member.name]
             read.extend(manifest["units"][unit]["fingerprint"] for unit in used)
     return fingerprint(name, options, code, member.run.fingerprint(member.name), read)
