@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lazyrich.models import resnet, vit
 from lazyrich.models.layers import Linear
 
 
@@ -294,6 +295,20 @@ def transposed_convolution() -> nn.Module:
     return nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(48, 2))
 
 
+def own_resnet() -> nn.Module:
+    """The library's residual network, with biases, one block a stage."""
+    return resnet.build(
+        {"width": 2, "hidden_layers": 1, "activation": "tanh", "parametrization": "mup", "bias": True}, (1, 4, 4), 2
+    )
+
+
+def own_transformer() -> nn.Module:
+    """The library's vision transformer, with biases, two blocks and two heads."""
+    return vit.build(
+        {"width": 4, "heads": 2, "patch": 2, "activation": "gelu", "parametrization": "mup", "bias": True}, (2, 4, 4), 2
+    )
+
+
 def mlp(activation: Callable[[], nn.Module], outputs: int, bias: bool = True) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         return nn.Sequential(
@@ -328,6 +343,8 @@ CASES: tuple[Case, ...] = (
     Case("attention", Attention, (3, 4), 2),
     Case("transformer layer", transformer_layer, (3, 4), 2),
     Case("vision transformer", PatchTransformer, (1, 4, 4), 3),
+    Case("our residual convolution network", own_resnet, (1, 4, 4), 2),
+    Case("our vision transformer", own_transformer, (2, 4, 4), 2),
     Case("transposed and sliced parameters", TransposedAndSliced, (4,), 2),
     Case("positions merged into samples", MergedPositions, (2, 3), 2),
     Case("one value for everything", LearnedScales, (3,), 2),

@@ -12,7 +12,7 @@ EXAMPLE = Path(__file__).parent / "unit" / "example_configuration"
 
 MEMBERS = {
     "datasets": ("staircase", "multi_index", "chain_monomial", "digits", "mnist"),
-    "models": ("mlp", "cnn"),
+    "models": ("mlp", "cnn", "resnet", "vit"),
     "kernels": ("empirical_ntk", "conjugate_kernel"),
     "metrics": ("test_error", "feature_learning_gap", "ntk_strength"),
     "figures": ("learning_curves",),

@@ -18,6 +18,8 @@ from small_runs import TRAINING, finish, network
 
 CPU = torch.device("cpu")
 CNN = {"architecture": "cnn", "width": 4, "gamma": 0.5}
+RESNET = {"architecture": "resnet", "width": 2, "hidden_layers": 1, "bias": True}
+VIT = {"architecture": "vit", "width": 8, "heads": 2, "hidden_layers": 1, "bias": True}
 
 
 def same(left, right):
@@ -142,7 +144,9 @@ PLAIN = [
 @pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize("changes", PLAIN, ids=lambda changes: " ".join(map(str, changes.values())))
 @pytest.mark.parametrize(
-    ("model", "input_shape"), [({"gamma": 0.5}, (6,)), ({**CNN, "centered": False}, (1, 8, 8))], ids=["mlp", "cnn"]
+    ("model", "input_shape"),
+    [({"gamma": 0.5}, (6,)), ({**CNN, "centered": False}, (1, 8, 8)), (RESNET, (1, 4, 4)), (VIT, (1, 4, 4))],
+    ids=["mlp", "cnn", "resnet", "vit"],
 )
 def test_equals_a_plain_loop(model, input_shape, changes, stacked):
     training = {"precision": "float64", "max_steps": 15, **changes}
@@ -171,7 +175,9 @@ def test_without_scaling_the_rate_is_handed_over_as_it_is():
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 @pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize(
-    ("model", "input_shape"), [({"bias": True}, (6,)), ({**CNN, "width": 2}, (1, 4, 4))], ids=["mlp", "cnn"]
+    ("model", "input_shape"),
+    [({"bias": True}, (6,)), ({**CNN, "width": 2}, (1, 4, 4)), (VIT, (1, 4, 4))],
+    ids=["mlp", "cnn", "vit"],
 )
 def test_a_saved_training_goes_on_bit_for_bit_from_every_step(model, input_shape, optimizer, stacked):
     common = {

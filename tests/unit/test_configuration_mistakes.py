@@ -105,6 +105,54 @@ def test_mistake_ends_in_a_message_that_says_where_what_and_what_instead(root: P
     assert len(found) == len({fragment for fragment in fragments if not fragment.startswith("allowed")}), found
 
 
+def on_images(root: Path, model: str) -> None:
+    edit(root, PAPER, "dataset: steps", "dataset: images")
+    edit(root, PAPER, "architecture: mlp\n      width: 16", model)
+
+
+def test_a_key_that_some_architectures_read_is_unused_with_the_others(root: Path) -> None:
+    on_images(root, "architecture: cnn\n      hidden_layers: 3\n      width: 16")
+    (problem,) = problems(root)
+    only = "`architecture: mlp` or `architecture: resnet` or `architecture: vit`"
+    assert f"model.hidden_layers: this is read only with {only}, not with 'cnn'; remove it" in problem
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "resnet", "vit"])
+def test_a_key_that_some_architectures_read_is_allowed_with_each(root: Path, architecture: str) -> None:
+    on_images(root, f"architecture: {architecture}\n      hidden_layers: 3\n      width: 16")
+    load(root, None, MEMBERS)
+
+
+def test_keys_of_one_architecture_are_allowed_where_an_axis_has_it_and_enter_no_other_model(root: Path) -> None:
+    on_images(root, "architecture: cnn\n      width: 16")
+    edit(root, PAPER, "{training.train_size: [8, 32]}", "{model.architecture: [cnn, vit, mlp, resnet]}")
+    plain = load(root, None, MEMBERS).experiments["gap"]["model"]
+    assert "heads" not in plain and "patch" not in plain
+    edit(root, PAPER, "activation: relu", "heads: 2\n      patch: 4\n      activation: relu")
+    assert load(root, None, MEMBERS).experiments["gap"]["model"] == {**plain, "heads": 2, "patch": 4}
+    edit(root, PAPER, "[cnn, vit, mlp, resnet]", "[cnn, mlp, resnet]")
+    found = problems(root)
+    assert len(found) == 2 and all("this is read only with `architecture: vit`" in problem for problem in found)
+
+
+@pytest.mark.parametrize("keys", ["width: 6", "width: 16\n      heads: 3"])
+def test_heads_that_do_not_divide_the_width(root: Path, keys: str) -> None:
+    on_images(root, f"architecture: vit\n      {keys}")
+    (problem,) = problems(root)
+    assert "model.width: the width of a vit is divided among its" in problem and "change `width` or `heads`" in problem
+    edit(root, PAPER, "architecture: vit", "architecture: vit\n      hidden_layers: 1")
+    edit(root, PAPER, keys, "width: 6\n      heads: 3")
+    load(root, None, MEMBERS)
+
+
+def test_heads_that_do_not_divide_a_width_of_an_axis(root: Path) -> None:
+    on_images(root, "architecture: cnn\n      width: 16")
+    axis = "net: {model.architecture: [cnn, vit]}\n        wide: {model.width: [16, 18]}"
+    edit(root, PAPER, "size: {training.train_size: [8, 32]}", axis)
+    (problem,) = problems(root)
+    assert "members.wide.'model.width'[1]: the width of a vit" in problem and "18 is no multiple of 4" in problem
+
+
 @pytest.mark.parametrize(
     ("key", "old", "new", "fragment"),
     [

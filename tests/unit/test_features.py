@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lazyrich.models import cnn, mlp
+from lazyrich.models import cnn, mlp, resnet, vit
 from lazyrich.models.features import penultimate_features, readout_layer
 
 
@@ -40,8 +40,9 @@ def test_readout_is_the_last_linear_layer_that_a_forward_reaches():
     model = Residual()
     assert readout_layer(model) is model.unused
     assert readout_layer(model, torch.zeros(1, 4)) is model.head
-    own = cnn.build({"width": 4}, (1, 8, 8), 2)
-    assert readout_layer(own) is own.readout
+    for build in (cnn.build, resnet.build, vit.build):
+        own = build({"width": 4}, (1, 8, 8), 2)
+        assert readout_layer(own) is readout_layer(own, torch.zeros(1, 1, 8, 8)) is own.readout
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 4, 100])

@@ -6,13 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from lazyrich.models import cnn, mlp
+from lazyrich.models import cnn, mlp, resnet, vit
 from lazyrich.models.activations import ACTIVATIONS
 from lazyrich.models.layers import Conv2d, Linear
 from lazyrich.models.parametrization import PARAMETRIZATIONS, learning_rate_scale
 from lazyrich.models.state import flatten_parameters, load_parameters
 
-BUILDERS = {"mlp": (mlp.build, (12,)), "cnn": (cnn.build, (3, 8, 8))}
+BUILDERS = {
+    "mlp": (mlp.build, (12,)),
+    "cnn": (cnn.build, (3, 8, 8)),
+    "resnet": (resnet.build, (3, 8, 8)),
+    "vit": (vit.build, (3, 8, 8)),
+}
 
 
 def generator(seed=0):
@@ -172,6 +177,13 @@ def test_activations_against_their_definitions():
         ("mlp", {"hidden_layers": 0}, "hidden_layers is 0"),
         ("mlp", {"bias": "no"}, "bias is 'no'; give true or false"),
         ("cnn", {"width": 0}, "width is 0"),
+        ("resnet", {"width": 0}, "width is 0"),
+        ("resnet", {"hidden_layers": 0}, "hidden_layers is 0"),
+        ("vit", {"hidden_layers": 0.5}, "hidden_layers is 0.5"),
+        ("vit", {"heads": 0}, "heads is 0"),
+        ("vit", {"heads": 3}, "heads is 3, which does not divide the width 4; give a divisor"),
+        ("vit", {"patch": 3}, "patch is 3, which does not divide an image of 8x8 pixels"),
+        ("vit", {"patch": 0}, "patch is 0"),
     ],
 )
 def test_a_wrong_value_is_named(architecture, change, message):
@@ -186,9 +198,10 @@ def test_a_missing_width_is_named():
 
 
 @pytest.mark.parametrize("shape", [(20,), (1, 8, 3), (1, 3, 8), (1, 0, 0), (8, 8), (0, 8, 8)])
-def test_cnn_refuses_what_is_no_image_of_a_size_to_pool_twice(shape):
+@pytest.mark.parametrize("build", [cnn.build, resnet.build, vit.build])
+def test_what_is_no_image_of_a_size_to_pool_twice_is_refused(build, shape):
     with pytest.raises(ValueError, match="images .channels, height, width. of at least 4x4 pixels"):
-        cnn.build({"width": 4}, shape, 1)
+        build({"width": 4}, shape, 1)
 
 
 # --- parametrizations -----------------------------------------------------------------------------------------------
@@ -281,3 +294,5 @@ def test_learning_rate_scale_of_mup_counts_the_inputs_of_the_readout():
     spec = {"width": 16, "parametrization": "mup", "gamma": 0.5}
     assert learning_rate_scale(spec, network("mlp", **spec)) == 16 * 0.25
     assert learning_rate_scale(spec, network("cnn", **spec)) == 8 * 16 * 0.25
+    assert learning_rate_scale(spec, network("resnet", **spec)) == 4 * 16 * 0.25
+    assert learning_rate_scale(spec, network("vit", **spec)) == 16 * 0.25

@@ -19,7 +19,7 @@ def test_every_member_can_be_loaded_and_has_its_function(folder):
 
 def test_helpers_are_no_members():
     assert "reading" not in plugins.names("datasets") and "__init__" not in plugins.names("datasets")
-    assert plugins.names("models") == ("cnn", "mlp")
+    assert plugins.names("models") == ("cnn", "mlp", "resnet", "vit")
 
 
 def test_what_a_member_defines_is_found_without_importing_it():
@@ -40,8 +40,9 @@ def test_only_a_function_at_the_top_level_makes_a_member(tmp_path, monkeypatch):
 
 def test_a_misspelt_name_gets_the_nearest():
     with pytest.raises(
-        ValueError, match="no 'build' module 'mpl' in lazyrich/models; did you mean 'mlp'. There are: cnn, mlp."
+        ValueError,
+        match="no 'build' module 'mpl' in lazyrich/models; did you mean 'mlp'. There are: cnn, mlp, resnet, vit.",
     ):
         plugins.load("models", "mpl")
-    with pytest.raises(ValueError, match=r"'transformer' in lazyrich/models\. There are: cnn, mlp\."):
+    with pytest.raises(ValueError, match=r"'transformer' in lazyrich/models\. There are: cnn, mlp, resnet, vit\."):
         plugins.load("models", "transformer")

@@ -7,10 +7,15 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from lazyrich.models import cnn, mlp
+from lazyrich.models import cnn, mlp, resnet, vit
 from lazyrich.models.state import flatten_parameters, load_parameters, parameter_layout, unflatten_parameters
 
-BUILDERS = {"mlp": (mlp.build, (12,)), "cnn": (cnn.build, (3, 8, 8))}
+BUILDERS = {
+    "mlp": (mlp.build, (12,)),
+    "cnn": (cnn.build, (3, 8, 8)),
+    "resnet": (resnet.build, (3, 8, 8)),
+    "vit": (vit.build, (3, 8, 8)),
+}
 
 
 def network(architecture="mlp", seed=0, **spec):

@@ -1,7 +1,7 @@
 """What a schema cannot say: names that must exist, sizes that must fit, keys that would be ignored.
 
 Annotations of the schemas that are read here: ``x-names: kernels`` (the value is a kernel of the experiment),
-``x-used-with`` (the key is read only if its neighbour has that value), ``x-total`` and ``x-pools`` (points that a data source
+``x-used-with`` (the key is read only if its neighbour has that value, or one of those), ``x-total`` and ``x-pools`` (points that a data source
 holds in all, or to train and to test on), ``x-images`` (the inputs are images), ``x-needs-images`` (the values that work on images alone).
 """
 
@@ -36,7 +36,15 @@ _CLOSED_FORM = {
 _CLOSED_FORM_KEY = "metrics.feature_learning_gap.closed_form"
 
 #: The dotted keys that :func:`point_mistakes` reads, or the starts of their names: what can make one sweep point wrong.
-POINT_KEYS = ("dataset", "training.train_size", "kernels.", *_CLOSED_FORM, _CLOSED_FORM_KEY)
+POINT_KEYS = (
+    "dataset",
+    "training.train_size",
+    "kernels.",
+    "model.width",
+    "model.heads",
+    *_CLOSED_FORM,
+    _CLOSED_FORM_KEY,
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,12 @@ def point_mistakes(
     ):
         text = f"architecture {architecture!r} needs image data, which {name!r} is not"
         yield ("model.architecture", "dataset"), f"{text}; take an image dataset or another architecture"
+    if architecture == "vit":
+        absent = int(house.schemas["model"]["properties"]["heads"]["x-absent"])
+        width, heads = value("model.width"), value("model.heads") if "heads" in spec["model"] else absent
+        if width % heads:
+            text = f"the width of a vit is divided among its {heads} heads, and {width} is no multiple of {heads}"
+            yield ("model.width", "model.heads", "model.architecture"), f"{text}; change `width` or `heads`"
     if "feature_learning_gap" in spec["metrics"] and value(_CLOSED_FORM_KEY):
         for key, (allowed, reason) in _CLOSED_FORM.items():
             if value(key) not in allowed:
@@ -175,11 +189,10 @@ def _idle(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> 
         for key, schema in properties(house.schemas[tree], spec[tree]).items():
             for other, needed in schema.get("x-used-with", {}).items():
                 values = [spec[tree][other], *(value for axis in axes for value in axis.get(f"{tree}.{other}", ()))]
-                if key in written[tree] and needed not in values:
-                    yield (
-                        (tree, key),
-                        f"this is read only with `{other}: {needed}`, not with {show(spec[tree][other])}; remove it",
-                    )
+                readers = needed if isinstance(needed, list) else [needed]
+                if key in written[tree] and not any(value in readers for value in values):
+                    only = " or ".join(f"`{other}: {reader}`" for reader in readers)
+                    yield (tree, key), f"this is read only with {only}, not with {show(spec[tree][other])}; remove it"
 
 
 def _spectrum(spectrum: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
