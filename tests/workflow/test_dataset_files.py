@@ -64,7 +64,8 @@ def dry_run(world: World) -> set[str]:
     return world.dry_run("training", "--configfile", "files.yaml", *DATA) - {"training"}
 
 
-def test_files_are_found_verified_and_watched(world: World):
+def test_files_are_found_verified_and_watched(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("LAZYRICH_DATA", raising=False)
     finished = run(world, "training")
     assert finished.status == 0, finished.output
     record = json.loads((world / "results/downloads/pictures.json").read_text())["files"]

@@ -104,13 +104,11 @@ def test_a_training_killed_before_its_first_saved_state_starts_anew(
 
 def tiles(world: World) -> dict[Path, int]:
     """The tiles that are there, each a file of its own, and when they were written."""
-    found = {}
-    for path in (world / TILES).glob("*/kernel/c/*/*"):
-        # A running job sets a store of other code aside: what was listed may be gone by now.
+    while True:
+        # A running job sets a store of other code aside: what is being listed may be gone, and then the list is made anew.
         with suppress(FileNotFoundError):
-            if path.name.isdigit():
-                found[path.relative_to(world.root)] = path.stat().st_mtime_ns
-    return found
+            found = (path for path in (world / TILES).glob("*/kernel/c/*/*") if path.name.isdigit())
+            return {path.relative_to(world.root): path.stat().st_mtime_ns for path in found}
 
 
 @pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
