@@ -181,6 +181,48 @@ def test_is_the_limit_of_wide_networks(parametrization, hidden_layers):
     assert (np.abs(difference) < 4.5 * np.std(kernels, axis=0) / np.sqrt(draws)).all()
 
 
+def test_layer_rates_are_those_of_the_standard_parametrization():
+    """W ~ N(0, 1 / fan_in) without multipliers: the part of each layer is its fan-in times as large."""
+    width, features = 512, 6
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5, features, generator=generator, dtype=torch.float64)
+    sizes = (features, width, width)
+    layers = [
+        Linear(fan_in, width if i < 2 else 1, std=fan_in**-0.5, multiplier=1.0) for i, fan_in in enumerate(sizes)
+    ]
+    model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2]).double()
+    kernels = []
+    for _ in range(40):
+        for layer in layers:
+            layer.reset_parameters(generator)
+        kernels.append(empirical_ntk(model, x).numpy())
+    mean = np.mean(kernels, axis=0)
+    expected = relu_ntk(x, hidden_layers=2, layer_rates=sizes)
+    assert np.linalg.norm(mean - expected) / np.linalg.norm(mean) < 0.03
+    assert (np.abs(mean - expected) < 4.5 * np.std(kernels, axis=0) / np.sqrt(len(kernels))).all()
+    assert np.linalg.norm(mean - width * relu_ntk(x, hidden_layers=2)) / np.linalg.norm(mean) > 0.1
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+@pytest.mark.parametrize("power", [1, 2])
+def test_rates_of_single_layers_add_up_to_the_whole_kernel(bias, power):
+    x = np.random.default_rng(0).standard_normal((6, 4))
+    network = {"hidden_layers": 2, "bias_variance": bias, "power": power}
+    parts = [relu_ntk(x, **network, layer_rates=rates) for rates in np.eye(3)]
+    np.testing.assert_allclose(sum(parts), relu_ntk(x, **network), rtol=1e-12)
+    np.testing.assert_allclose(parts[2], relu_nngp(x, **network), rtol=1e-12)
+    rates = (0.5, 2.0, 3.0)
+    weighted = sum(rate * part for rate, part in zip(rates, parts, strict=True))
+    np.testing.assert_allclose(relu_ntk(x, **network, layer_rates=rates), weighted, rtol=1e-12)
+    np.testing.assert_allclose(relu_ntk_diagonal(x, **network, layer_rates=rates), np.diag(weighted), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rates", [(1, 1), (1, -1, 1), (1, np.inf, 1)])
+def test_layer_rates_that_are_none(rates):
+    with pytest.raises(ValueError, match="must be 3 finite numbers that are not negative"):
+        relu_ntk(np.ones((2, 3)), hidden_layers=2, layer_rates=rates)
+
+
 def test_variance_in_the_initial_weights():
     """W ~ N(0, s^2) with multiplier 1/sqrt(fan_in): weight_variance = s^2, divided by s^2."""
     s, width, features = 0.6, 512, 4

@@ -168,12 +168,6 @@ def test_heads_that_do_not_divide_a_width_of_an_axis(root: Path) -> None:
             "activation: relu\n      bias: true",
             "(the formula is that of layers without biases); allowed: false; or give",
         ),
-        (
-            "parametrization",
-            "parametrization: mup",
-            "parametrization: standard",
-            "; allowed: 'ntk' or 'mup'; or give the metric `closed_form: false`",
-        ),
     ],
 )
 def test_closed_form_ntk_of_a_network_that_has_none(root: Path, key: str, old: str, new: str, fragment: str) -> None:

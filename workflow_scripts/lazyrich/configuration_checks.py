@@ -31,7 +31,6 @@ _CLOSED_FORM = {
     "model.architecture": (("mlp",), "the formula is that of an mlp"),
     "model.activation": (("relu",), "the formula is that of relu"),
     "model.bias": ((False,), "the formula is that of layers without biases"),
-    "model.parametrization": (("ntk", "mup"), "there the share of each layer in the NTK depends on the width"),
 }
 _CLOSED_FORM_KEY = "metrics.feature_learning_gap.closed_form"
 

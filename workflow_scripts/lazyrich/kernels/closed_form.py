@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ def relu_ntk(
     weight_variance: float = 1.0,
     bias_variance: float = 0.0,
     power: int = 1,
+    layer_rates: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Infinite-width NTK of a network with phi(h) = max(0, h)^q, q = `power`, all of whose parameters train.
 
@@ -38,12 +40,15 @@ def relu_ntk(
         Sigma_(l+1) = v E[phi(u) phi(u')] + b,
         Theta_(l+1) = Sigma_(l+1) + v E[phi'(u) phi'(u')] Theta_l,
 
-    with (u, u') ~ N(0, Sigma_l); the kernel is Theta_(L+1).
+    with (u, u') ~ N(0, Sigma_l); the kernel is Theta_(L+1). With `layer_rates` a_1, ..., a_(L+1), the learning rates of
+    the layers relative to a common one, Theta_1 = a_1 Sigma_1 and Theta_(l+1) = a_(l+1) Sigma_(l+1) + ... instead.
 
     Scale. With v = 1 it is the limit of `empirical_ntk` of a network in NTK parametrization, without a further factor
     (several outputs: of its trace form, or of each class-diagonal entry). In muP with readout f = w . phi(h_L) /
     (gamma N), multiply by 1 / (gamma^2 N). Where a variance s^2 sits in the initial weights and not in a multiplier,
-    take v = s^2 and divide by s^2 (without biases). No factor is divided out for q > 1:
+    take v = s^2 and divide by s^2 (without biases). In the standard parametrization, W ~ N(0, 1 / fan_in) and no
+    multipliers, the gradient by the weights of a layer is sqrt(fan_in) times as large: take `layer_rates` (d, N, ..., N),
+    the fan-in of each layer (without biases). No factor is divided out for q > 1:
 
         Sigma_(l+1)(x, x) = v (2q - 1)!! / 2 Sigma_l(x, x)^q + b,
 
@@ -52,6 +57,7 @@ def relu_ntk(
     Args:
         x1, x2: inputs (n1, ...) and (n2, ...), flattened to d numbers each; `x2=None` means `x1`, and half the work.
         power: 1 (ReLU), 2 or 3.
+        layer_rates: L + 1 numbers that are not negative; `None` means all are 1.
 
     Returns:
         (n1, n2), float64, exactly symmetric for `x2=None`. Round-off is a few 1e-16 of the scale sqrt(K(x, x) K(x',
@@ -59,11 +65,12 @@ def relu_ntk(
 
     Raises:
         ValueError: for inputs of different sizes, a negative number of layers or bias variance, a weight variance that
-            is not positive, another power, or variances that leave the range of float64.
+            is not positive, another power, another number of rates or a negative one, or variances that leave the range
+            of float64.
 
     Source: Cho and Saul, NeurIPS 2009; Jacot et al., arXiv 1806.07572; Lee et al., arXiv 1902.06720.
     """
-    network = _Network(hidden_layers, weight_variance, bias_variance, power)
+    network = _Network(hidden_layers, weight_variance, bias_variance, power, layer_rates)
     return _kernel(x1, x2, network, tangent=True)
 
 
@@ -91,14 +98,16 @@ def relu_ntk_diagonal(
     weight_variance: float = 1.0,
     bias_variance: float = 0.0,
     power: int = 1,
+    layer_rates: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """K(x_i, x_i), (n,), of the kernel of `relu_ntk`, with the same arguments, at a cost of O(n d)."""
-    network = _Network(hidden_layers, weight_variance, bias_variance, power)
+    network = _Network(hidden_layers, weight_variance, bias_variance, power, layer_rates)
     points = _points(x, network)
-    total = np.ones(len(points.directions))
-    for share in points.weight_shares[1:]:
+    first, *others = network.rates
+    total = np.full(len(points.directions), first)
+    for rate, share in zip(others, points.weight_shares[1:], strict=True):
         # phi' at angle 0: see `arc_cosine_layer`.
-        total = 1 + share**2 * network.power**2 / (2 * network.power - 1) * total
+        total = rate + share**2 * network.power**2 / (2 * network.power - 1) * total
     return points.scale**2 * total
 
 
@@ -107,6 +116,11 @@ class _Network(NamedTuple):
     weight_variance: float
     bias_variance: float
     power: int
+    layer_rates: Sequence[float] | None = None
+
+    @property
+    def rates(self) -> list[float]:
+        return [1.0] * (self.hidden_layers + 1) if self.layer_rates is None else list(map(float, self.layer_rates))
 
     def check(self) -> None:
         if self.hidden_layers < 0:
@@ -117,6 +131,11 @@ class _Network(NamedTuple):
             raise ValueError(f"bias_variance={self.bias_variance} must not be negative")
         if self.power not in POWERS:
             raise ValueError(f"power={self.power} has no closed form here; choose one of {', '.join(map(str, POWERS))}")
+        if len(self.rates) != self.hidden_layers + 1 or not all(0 <= rate < math.inf for rate in self.rates):
+            raise ValueError(
+                f"layer_rates={self.layer_rates} must be {self.hidden_layers + 1} finite numbers that are not negative, one "
+                "for each hidden layer and one for the readout"
+            )
 
 
 class _Points(NamedTuple):
@@ -198,21 +217,22 @@ def _recursion(rows: _Points, columns: _Points, network: _Network, tangent: bool
     """The kernel of some rows and columns, by a recursion over correlations c and tangent kernels t, both of which are
     Sigma and Theta divided by the standard deviations of both points, so that all is of order 1.
 
-    c_1 = t_1 = r r' cos(x, x') + s s', c_(l+1) = r r' kappa(c_l) + s s', t_(l+1) = c_(l+1) + r r' kappa'(c_l) t_l,
-    where r and s are the shares of weights and bias, and kappa and kappa' are those of `arc_cosine_layer`.
+    c_1 = r r' cos(x, x') + s s', t_1 = a_1 c_1, c_(l+1) = r r' kappa(c_l) + s s', t_(l+1) = a_(l+1) c_(l+1) +
+    r r' kappa'(c_l) t_l, where r and s are the shares of weights and bias, a the rates, and kappa and kappa' are those of `arc_cosine_layer`.
     """
     correlation = rows.directions @ columns.directions.T
     snap_to_parallel(correlation)
     if network.bias_variance > 0:
         _mix_in_bias(correlation, rows, columns, 0)
-    total = correlation.copy() if tangent else None
+    rates = network.rates
+    total = rates[0] * correlation if tangent else None
     for layer in range(1, network.hidden_layers + 1):
         slope = arc_cosine_layer(correlation, network.power)
         if network.bias_variance > 0:
             slope *= _mix_in_bias(correlation, rows, columns, layer)
         if total is not None:
             total *= slope
-            total += correlation
+            total += correlation if rates[layer] == 1 else rates[layer] * correlation
     result = correlation if total is None else total
     result *= rows.scale[:, None]
     result *= columns.scale

@@ -21,6 +21,11 @@ from lazyrich.training.reading import TrainedRun
 SIZE = "train_size"
 #: Added to the diagonal of the closed-form NTK, relative to its mean over all training points of the draw.
 JITTER = 1e-6
+#: Ratio of errors -> the critical size that is read off it.
+CRITICAL = {
+    "test_error_ratio": "critical_dataset_size",
+    "test_error_ratio_empirical": "critical_dataset_size_empirical",
+}
 
 
 def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: float) -> Iterator[Row]:
@@ -28,8 +33,9 @@ def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: 
     test targets, and the gap to it. f_0 is the network at initialisation, or 0 if it is centred.
 
     - ``ntk_test_error``, ``test_error_ratio`` = E(network)/E(NTK), ``feature_learning_gap`` = E(NTK) - E(network), with
-      the infinite-width NTK in closed form (bias-free ReLU MLPs in ntk or mup, whose scales leave the predictor as it
-      is), if ``closed_form``.
+      the infinite-width NTK in closed form (bias-free ReLU MLPs), if ``closed_form``. Scales of the whole kernel leave
+      the predictor as it is. In the standard parametrization layers train at speeds that go as their fan-in, so the
+      kernel depends on the width by these.
     - the same with ``_empirical`` behind the name, with the stored empirical NTK ``kernel`` at initialisation, where it
       holds as many training points as the network saw; both errors are then taken on the test points that it holds.
     - ``ntk_jitter``: what was added to the diagonal of the closed form, relative to its mean over all training points of
@@ -62,7 +68,7 @@ class _Setting(NamedTuple):
     in canonical form what y - f_0 depends on beside the draw (nothing, for true labels and a centred network)."""
 
     draw: str
-    hidden_layers: int
+    layer_rates: tuple[float, ...]
     targets: str
 
 
@@ -72,7 +78,15 @@ def _setting(member: MemberData) -> _Setting:
     permuted = None if labels_are_true(training) else labels
     initial = None if model["centered"] else [member.seed, model, training["precision"]]
     draw = member.dataset.fingerprint(member.seed)
-    return _Setting(draw, model["hidden_layers"], canonical([permuted, initial]))
+    return _Setting(draw, _layer_rates(member), canonical([permuted, initial]))
+
+
+def _layer_rates(member: MemberData) -> tuple[float, ...]:
+    """What the NTK of each layer counts in that of the network, relative to the readout's (see `relu_ntk`)."""
+    model = member.model_spec
+    inputs = math.prod(member.split("test").inputs.shape[1:])
+    first = inputs / model["width"] if model["parametrization"] == "standard" else 1.0
+    return (first, *[1.0] * model["hidden_layers"])
 
 
 @lru_cache(maxsize=1024)
@@ -94,14 +108,15 @@ def _ntk_errors(run: TrainedRun, dataset: Dataset, setting: _Setting) -> dict[in
 def _nested_errors(members: list[MemberData]) -> dict[int, _NTKError]:
     """Of members whose training sets contain one another, the largest last."""
     largest = members[-1]
-    layers = largest.model_spec["hidden_layers"]
+    rates = _layer_rates(largest)
+    layers = len(rates) - 1
     train, test = largest.train, largest.split("test")
     truth = test.targets.double().numpy()
-    unit = float(relu_ntk_diagonal(largest.split("train").inputs, hidden_layers=layers).mean())
+    unit = float(relu_ntk_diagonal(largest.split("train").inputs, hidden_layers=layers, layer_rates=rates).mean())
     curve = learning_curve(
-        relu_ntk(train.inputs, hidden_layers=layers),
+        relu_ntk(train.inputs, hidden_layers=layers, layer_rates=rates),
         train.targets.double().numpy() - _initial_outputs(largest, train.inputs),
-        relu_ntk(train.inputs, test.inputs, hidden_layers=layers).T,
+        relu_ntk(train.inputs, test.inputs, hidden_layers=layers, layer_rates=rates).T,
         truth - _initial_outputs(largest, test.inputs),
         [member.training_spec[SIZE] for member in members],
         ridge=JITTER * unit,
@@ -143,9 +158,10 @@ def _empirical(member: MemberData, kernel: str) -> Iterator[Row]:
 
 def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator[TableRow]:
     """``critical_dataset_size`` m* of each seed: where its ``test_error_ratio`` falls below ``epsilon`` for good, along the axis
-    ``train_size``; infinite if it does not within the sizes trained. A seed of which a size diverged has none.
+    ``train_size``; infinite if it does not within the sizes trained. A seed of which a size diverged has none. With
+    ``_empirical`` behind the name, the same of the ratio to the empirical NTK at the sizes that this kernel holds.
     """
-    curves: dict[tuple, list[TableRow]] = {}
+    curves: dict[tuple[str, tuple], list[TableRow]] = {}
     incomplete: set[tuple] = set()
     for row in rows:
         if SIZE not in row:
@@ -155,12 +171,12 @@ def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator
         }
         if row["status"] == "diverged":
             incomplete.add(tuple(identity.items()))
-        elif row["metric"] == "test_error_ratio":
-            curves.setdefault(tuple(identity.items()), []).append(row)
-    for key, curve in curves.items():
+        elif row["metric"] in CRITICAL:
+            curves.setdefault((row["metric"], tuple(identity.items())), []).append(row)
+    for (ratio, key), curve in curves.items():
         sizes, ratios = [row[SIZE] for row in curve], [row["value"] for row in curve]
         size = math.nan if key in incomplete else critical_dataset_size(sizes, ratios, epsilon)
-        yield {**dict(key), "layer": "", "metric": "critical_dataset_size", "value": size}
+        yield {**dict(key), "layer": "", "metric": CRITICAL[ratio], "value": size}
 
 
 def _variance(truth: np.ndarray) -> float:
