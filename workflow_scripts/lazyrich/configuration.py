@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyrich import plugins
-from lazyrich.configuration_checks import House, dataset_mistakes, experiment_mistakes
+from lazyrich.configuration_checks import House, dataset_mistakes, experiment_mistakes, paper_mistakes
 from lazyrich.configuration_errors import (
     ConfigurationError,
     KeyPath,
@@ -46,8 +46,8 @@ class Configuration:
     """Dataset name -> entry of ``config/datasets.yaml``."""
     experiments: dict[str, dict[str, Any]]
     """Experiment name -> entry of ``config/experiments/<paper>.yaml``, with the key ``paper``."""
-    papers: dict[str, dict[str, str]]
-    """Paper name -> arXiv identifier and title."""
+    papers: dict[str, dict[str, Any]]
+    """Paper name -> arXiv identifier, title and the figures of the whole paper."""
     scale: str
     """The scale whose overlay was applied."""
 
@@ -86,7 +86,7 @@ def load(
         settings={key: tree[key] for key in schemas["globals"]["properties"]},
         datasets=tree["datasets"],
         experiments=tree["experiments"],
-        papers={name: {key: paper[key] for key in ("arxiv", "title")} for name, paper in tree["papers"].items()},
+        papers={name: {key: paper[key] for key in ("arxiv", "title", "figures")} for name, paper in tree["papers"].items()},
         scale=tree["scale"],
     )
 
@@ -105,6 +105,9 @@ def _mistakes(
             found += [(("datasets", name, *path), text) for path, text in dataset_mistakes(spec, house)]
     if any(path[0] == "datasets" for path in wrong if path):
         return found
+    for name, paper in tree["papers"].items():
+        if ("papers", name) not in wrong:
+            found += [(("papers", name, *path), text) for path, text in paper_mistakes(paper, house)]
     for name, spec in tree["experiments"].items():
         if ("experiments", name) not in wrong:
             checks = (*experiment_mistakes(spec, written["experiments"][name], house), *sweep_mistakes(spec, house))

@@ -95,6 +95,12 @@ def _too_many_points(spec: Mapping[str, Any], source: Mapping[str, Any]) -> Iter
         yield ("test",), f"{spec['test']} is more than the {pools['test']} points to test on; take fewer"
 
 
+def paper_mistakes(paper: Mapping[str, Any], house: House) -> Iterator[Mistake]:
+    """Figures of a whole paper without a file."""
+    for name in paper["figures"]:
+        yield from _member(house, "figures", name, ("figures", name))
+
+
 def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], house: House) -> Iterator[Mistake]:
     """What is wrong with an experiment apart from its sweep; ``written`` is the experiment without its defaults."""
     if spec["paper"] not in house.papers:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 from lazyrich import paths, sweeps
 from lazyrich.configuration import Configuration
@@ -27,6 +28,14 @@ FLOAT_BYTES = {"float32": 4, "float64": 8}
 
 #: Entries of a kernel in a minute of a slow core, with room: 10 microseconds each, about 1e5 floating-point operations.
 ENTRIES_A_MINUTE = 6_000_000
+
+
+class Figure(NamedTuple):
+    """A figure: the plugin that draws it, with which options, from the metrics of which experiments."""
+
+    plugin: str
+    options: dict
+    experiments: list[str]
 
 
 class Plan:
@@ -203,23 +212,33 @@ class Plan:
     # -- figures and claims ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def figures(self) -> dict[tuple[str, str], str]:
-        """(paper, figure) -> the experiment that it shows. A figure's file is named ``<experiment>-<figure>``."""
-        return {
-            (spec["paper"], f"{experiment}-{figure}"): experiment
+    def figures(self) -> dict[tuple[str, str], Figure]:
+        """(paper, figure) -> what it shows, and how. A figure of one experiment is called ``<experiment>-<figure>``, one of the
+        whole paper just ``<figure>``."""
+        of_one = {
+            (spec["paper"], f"{experiment}-{figure}"): Figure(figure, options, [experiment])
             for experiment, spec in self.experiments.items()
-            for figure in spec["figures"]
+            for figure, options in spec["figures"].items()
         }
+        of_all = {
+            (paper, figure): Figure(figure, options, experiments)
+            for paper, experiments in self.papers.items()
+            for figure, options in self.configuration.papers[paper]["figures"].items()
+        }
+        return of_one | of_all
+
+    def _figure(self, wildcards) -> Figure:
+        return self.figures[wildcards.paper, wildcards.figure]
 
     def figure_metrics(self, wildcards) -> list[str]:
-        return self.experiment_metrics(self.figures[wildcards.paper, wildcards.figure])
+        return [path for name in self._figure(wildcards).experiments for path in self.experiment_metrics(name)]
 
     def figure_spec(self, wildcards) -> str:
-        experiment, figure = wildcards.figure.split("-", 1)
-        return canonical({"figure": figure, **self.experiments[experiment]["figures"][figure]})
+        figure = self._figure(wildcards)
+        return canonical({"figure": figure.plugin, **figure.options})
 
     def figure_code(self, wildcards) -> str:
-        return code_digest("figure.py", (module_name("figures", wildcards.figure.split("-", 1)[1]),))
+        return code_digest("figure.py", (module_name("figures", self._figure(wildcards).plugin),))
 
     def claims_spec(self, wildcards) -> str:
         claims = {name: self.experiments[name]["claims"] for name in self.papers[wildcards.paper]}
@@ -264,8 +283,8 @@ class Plan:
             case "figures":
                 return [
                     self.path(paths.figure(paper, figure, "png"))
-                    for (paper, figure), experiment in self.figures.items()
-                    if experiment in chosen
+                    for paper, figure in self.figures
+                    if paper in (papers or self.papers)
                 ] + ([] if papers else [self.path(paths.gallery("png"))])
             case "claims":
                 return [self.path(paths.claims(paper)) for paper in (papers or self.papers)]
