@@ -23,6 +23,15 @@ def mean_with_band(axes: Axes, summary: pd.DataFrame, series: str, spec: Mapping
     return line
 
 
+def mean_line(axes: Axes, summary: pd.DataFrame, series: str, spec: Mapping) -> Line2D:
+    """The mean as a thin line with small markers, for what is there to compare with."""
+    shade = colour(series, spec)
+    (line,) = axes.plot(
+        summary["x"], summary["value"], color=shade, marker=marker(series), linewidth=0.9, markersize=3, linestyle="--"
+    )
+    return line
+
+
 def thin_seeds(axes: Axes, per_seed: pd.DataFrame, series: str, spec: Mapping) -> None:
     """One thin line per seed."""
     for _, one in per_seed.groupby("seed", sort=False):
