@@ -11,6 +11,8 @@ from lazyrich.tidy import axes, normalised, sort_key
 #: Columns of the numbers plotted, before the axes of the figure. ``kind`` is "seed", "mean" or "median".
 SUMMARY = ("value", "ci_low", "ci_high", "n_seeds")
 RESAMPLES = 1999
+#: Metrics that have a row for every hidden layer, and none for the whole network.
+BY_LAYER = ("layer_alignment_distance",)
 
 
 def prepare(
@@ -47,10 +49,27 @@ def at_end(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return found[found["stage"] == "final"] if (found["stage"] == "final").any() else found
 
 
+def unambiguous(rows: pd.DataFrame, figure: str, by: Sequence[str]) -> pd.DataFrame:
+    """The same rows; ``ValueError`` if two of one metric agree in the columns ``by``, as the figure would mix trainings."""
+    if rows.duplicated([*by, "metric"]).any():
+        varied = [name for name in axes(rows) if name not in by and rows[name].nunique() > 1]
+        raise ValueError(
+            f"figure {figure} takes one number of a metric for each {', '.join(by)}; the table has several, which differ in: "
+            f"{', '.join(varied) or 'no axis'}"
+        )
+    return rows
+
+
 def first_layer(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows of the first layer by name and of no layer, and that layer's name ("" if there is none)."""
     layers = sorted(set(rows["layer"]) - {""})
     return (rows[rows["layer"].isin(["", layers[0]])], layers[0]) if layers else (rows, "")
+
+
+def of_one_layer(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of ``metric`` of the whole network or the readout, or if it is one of `BY_LAYER`, of the first layer in the table."""
+    found = rows[rows["metric"] == metric]
+    return found[found["layer"] == (levels(found, "layer")[0] if metric in BY_LAYER else "")]
 
 
 def levels(rows: pd.DataFrame, axis: str) -> list[str]:

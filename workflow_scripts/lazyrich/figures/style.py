@@ -42,7 +42,7 @@ GREY = "0.35"
 #: Names that are not spelled as identifiers are.
 WORDS = {
     "mlp": "MLP", "cnn": "CNN", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar5m": "CIFAR-5M", "svhn": "SVHN",
-    "celeba": "CelebA",
+    "celeba": "CelebA", "resnet": "ResNet", "vit": "ViT",
 }  # fmt: skip
 
 SIZES = {
