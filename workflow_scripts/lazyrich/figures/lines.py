@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 
 from lazyrich.figures.style import colour, marker
 
 
 def mean_with_band(axes: Axes, summary: pd.DataFrame, series: str, spec: Mapping) -> Line2D:
     """The mean as a line with markers, its 95 % interval as a band; no band where there is a single seed."""
-    shade = colour(series, spec)
+    return line_with_band(axes, summary, colour(series, spec), marker(series))
+
+
+def line_with_band(axes: Axes, summary: pd.DataFrame, shade: ColorType, symbol: str) -> Line2D:
+    """:func:`mean_with_band` of a series that is told by its place: colour and marker are given."""
     (line,) = axes.plot(
-        summary["x"], summary["value"], color=shade, marker=marker(series), markeredgecolor="white", markeredgewidth=0.5
+        summary["x"], summary["value"], color=shade, marker=symbol, markeredgecolor="white", markeredgewidth=0.5
     )
     has_interval = summary["ci_low"].notna()
     axes.fill_between(
@@ -45,17 +50,20 @@ def mean_with_bars(
     series: str,
     spec: Mapping,
     *,
-    shift: float,
+    shift: float = 1.0,
+    offset: float = 0.0,
     linestyle: str = "-",
 ) -> Line2D:
-    """The mean with its 95 % interval as bars, and seeds as small points, moved by a factor ``shift`` in abscissa.
+    """The mean with its 95 % interval as bars, and seeds as small points, moved in abscissa.
 
-    The shift keeps series with equal abscissae from hiding each other; the numbers plotted keep the true abscissa.
+    Both are moved by the factor ``shift``, seeds by its cube, which keeps series with equal abscissae from hiding each
+    other. On a linear abscissa ``offset`` is added to that of the seeds, in its units. The numbers plotted keep the true
+    abscissa.
     """
     shade = colour(series, spec)
     outside = shift**3  # seeds stand beside their mean
     axes.plot(
-        per_seed["x"] * outside,
+        per_seed["x"] * outside + offset,
         per_seed["value"],
         linestyle="none",
         marker=marker(series),

@@ -13,7 +13,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, NullLocator
 
 #: Default width in inches: the text width of a printed page, at which the smallest text is 7.5 points.
 PAGE_WIDTH = 7.2
@@ -37,12 +39,23 @@ SERIES = {
     "centered": (1, "s"),
     "features": (2, "^"),
     "ratio": (4, "D"),
+    "mup": (0, "o"),
+    "standard": (5, "s"),
+    "ntk": (1, "^"),
+    # by their order, where colours tell tasks apart: none that a network or a kernel has
+    "task 1": (2, "o"),
+    "task 2": (3, "s"),
+    "task 3": (4, "^"),
+    "task 4": (9, "D"),
+    "task 5": (5, "v"),
 }
+#: Markers of series that have an order and no meaning of their own, such as widths.
+MARKERS = "osD^vPX*"
 GREY = "0.35"
 #: Names that are not spelled as identifiers are.
 WORDS = {
     "mlp": "MLP", "cnn": "CNN", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar5m": "CIFAR-5M", "svhn": "SVHN",
-    "celeba": "CelebA", "resnet": "ResNet", "vit": "ViT",
+    "celeba": "CelebA", "resnet": "ResNet", "vit": "ViT", "mup": "μP", "ntk": "NTK",
 }  # fmt: skip
 
 SIZES = {
@@ -89,6 +102,15 @@ def panels(spec: Mapping, rows: int, columns: int, height: float, **options: Any
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def wrapped(spec: Mapping, count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` axes, at most three in a row, in rows as even as they can be."""
+    rows = -(-count // 3)
+    figure, grid = panels(spec, rows, -(-count // rows), height)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    return figure, list(grid.flat[:count])
+
+
 def colour(series: str, spec: Mapping) -> tuple[float, float, float]:
     """The colour of a series by its meaning; ``spec["palette"]`` names another seaborn palette."""
     name = spec.get("palette") or PALETTE
@@ -101,6 +123,13 @@ def colour(series: str, spec: Mapping) -> tuple[float, float, float]:
 def marker(series: str) -> str:
     """The marker of a series, so that it can be told from others without colour."""
     return SERIES[series][1]
+
+
+def ordered(place: int, count: int) -> tuple[tuple[float, float, float], str]:
+    """Colour and marker of the series at ``place`` of ``count`` that have an order, light to dark, in any palette."""
+    return sns.color_palette("viridis_r", 100)[12 + round(82 * place / max(1, count - 1))], MARKERS[
+        place % len(MARKERS)
+    ]
 
 
 def title(figure: Figure, spec: Mapping, default: str) -> None:
@@ -143,6 +172,16 @@ def value_scale(axes: Axes, values: Sequence[float] | np.ndarray) -> None:
         axes.set_yscale("log")
     elif (finite < 0).any():
         axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.1)))
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis from ``low`` to ``high``, as many as are easily read; plain numbers if none is tiny."""
+    decades = np.log10(high / low)
+    axis.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if decades < 1.5 else (1, 3) if decades < 3 else (1,), numticks=12)
+    )
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(plain_numbers) if low > 1e-5 else LogFormatterMathtext())
 
 
 def words(name: str) -> str:
