@@ -16,6 +16,7 @@ from lazyrich.claims import verdict
 from lazyrich.claims.evaluate import COLUMNS, DETAILS, evaluate, published_text
 from lazyrich.claims.quantities import MEASURED, QuantityError, select
 from lazyrich.claims.table import tally, to_csv, to_terminal
+from lazyrich.scales import large_enough
 from lazyrich.claims.verdict import NEEDS_LARGER_SCALE, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Range, judge
 from lazyrich.configuration import load
 from lazyrich.intervals import Interval
@@ -201,10 +202,10 @@ def test_impossible_bounds(expected, tolerance, message):
 
 
 def test_scales_are_ordered():
-    assert verdict.large_enough("full", "reduced") and verdict.large_enough("reduced", "reduced")
-    assert not verdict.large_enough("smoke", "reduced")
+    assert large_enough("full", "reduced") and large_enough("reduced", "reduced")
+    assert not large_enough("smoke", "reduced")
     with pytest.raises(ValueError, match="unknown scale 'large'; the scales are smoke < reduced < full"):
-        verdict.large_enough("large", "full")
+        large_enough("large", "full")
 
 
 # --- claims of a paper ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from lazyrich.fingerprints import canonical, code_digest, fingerprint
 from lazyrich.metric_inputs import named
 from lazyrich.plan_datasets import DatasetPlan
 from lazyrich.plugins import module_name
+from lazyrich.scales import large_enough
 from lazyrich.tiling import Tiling, band_count
 
 #: What computes kernels: the whole in one job, or its store, its bands, and the whole once more to check and complete it.
@@ -43,9 +44,14 @@ class Plan:
 
     def __init__(self, configuration: Configuration, root: Path) -> None:
         self.configuration, self.root = configuration, root
-        self.experiments = configuration.experiments
         self.results: str = configuration.settings["results"]
         self.scale: str = configuration.scale
+        self.experiments = {
+            name: spec
+            for name, spec in configuration.experiments.items()
+            if large_enough(self.scale, spec["smallest_scale"])
+        }
+        """Those of which something is computed at this scale."""
 
         self.device: str = configuration.settings["device"]
         used = {run.spec["dataset"] for runs in self.runs.values() for run in runs.values()}
@@ -241,7 +247,8 @@ class Plan:
         return code_digest("figure.py", (module_name("figures", self._figure(wildcards).plugin),))
 
     def claims_spec(self, wildcards) -> str:
-        claims = {name: self.experiments[name]["claims"] for name in self.papers[wildcards.paper]}
+        experiments = self.configuration.experiments.items()
+        claims = {name: spec["claims"] for name, spec in experiments if spec["paper"] == wildcards.paper}
         return canonical({"paper": wildcards.paper, "scale": self.scale, "claims": claims})
 
     def reference(self, wildcards) -> str:

@@ -13,6 +13,7 @@ from lazyrich.claims.expression import evaluate as evaluate_expression
 from lazyrich.claims.expression import names
 from lazyrich.claims.quantities import Quantity, describe, select
 from lazyrich.intervals import Interval, generator_for, interval
+from lazyrich.scales import SCALES, large_enough
 from lazyrich.tidy import normalised, sort_key
 
 #: Columns of results/claims.csv; a record has these and the keys of :data:`DETAILS`.
@@ -92,7 +93,7 @@ def _record(
         raise ValueError(
             f"the expression {specification['expression']!r} does not use {', '.join(sorted(set(selectors) - used))}"
         )
-    judged_here = verdict.large_enough(scale, specification.get("smallest_scale", verdict.SCALES[0]))
+    judged_here = large_enough(scale, specification.get("smallest_scale", SCALES[0]))
     found = {name: select(rows, selector) for name, selector in selectors.items()} if len(rows) else {}
     values, excluded, unpaired = _paired(specification["expression"], found)
     estimate = interval(values, generator=generator, statistic=statistic) if len(values) else NO_INTERVAL

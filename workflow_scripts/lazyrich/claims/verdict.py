@@ -11,8 +11,6 @@ UNDECIDED = "undecided"
 NEEDS_LARGER_SCALE = "needs a larger scale"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NEEDS_LARGER_SCALE)
 
-#: From small to large.
-SCALES = ("smoke", "reduced", "full")
 DEFAULT_SEEDS = 3
 
 
@@ -52,14 +50,6 @@ def expected_range(expected: dict[str, float], tolerance: float = 0.0) -> Range:
         raise ValueError(f"unknown keys {', '.join(sorted(unknown))} in expected; allowed: at_least, at_most")
     low, high = expected.get("at_least", -math.inf), expected.get("at_most", math.inf)
     return Range(float(low), float(high), float(tolerance))
-
-
-def large_enough(scale: str, smallest: str) -> bool:
-    """Whether a claim that needs scale ``smallest`` can be judged at ``scale``; ``ValueError`` for an unknown scale."""
-    for name in (scale, smallest):
-        if name not in SCALES:
-            raise ValueError(f"unknown scale {name!r}; the scales are {' < '.join(SCALES)}")
-    return SCALES.index(scale) >= SCALES.index(smallest)
 
 
 def judge(estimate: Interval, expected: Range, *, min_seeds: int = DEFAULT_SEEDS, excluded: int = 0) -> tuple[str, str]:

@@ -43,6 +43,7 @@ GROUPS = {
     "quality": {
         "test_accuracy": "test accuracy",
         "feature_learning_gap": "test error,\ninitial NTK − network",
+        "feature_learning_gap_matched": "the same, NTK stopped at\nthe network's training loss",
         "ntk_after_kernel_gain": "test error of NTK regression,\ninitial / final kernel",
         "conjugate_after_kernel_gain": "test error of conjugate kernel\nregression, initial / final kernel",
     },

@@ -32,6 +32,7 @@ SERIES = {
     "Laplace kernel": (7, "X"),
     "true": (0, "o"),
     "shuffled": (3, "s"),
+    "partly": (4, "^"),
     "initial": (7, "s"),
     "lazy": (9, "v"),
     "rich": (4, "D"),

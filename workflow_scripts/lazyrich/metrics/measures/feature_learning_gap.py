@@ -11,6 +11,7 @@ import torch
 from lazyrich.datasets.reading import Dataset, labels_are_true
 from lazyrich.fingerprints import canonical
 from lazyrich.kernels.closed_form import relu_ntk, relu_ntk_diagonal
+from lazyrich.kernels.gradient_flow import stopped_gradient_flow
 from lazyrich.kernels.nested_regression import learning_curve
 from lazyrich.kernels.regression import kernel_regression
 from lazyrich.metrics.crossing import critical_dataset_size
@@ -28,7 +29,9 @@ CRITICAL = {
 }
 
 
-def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: float) -> Iterator[Row]:
+def measure(
+    member: MemberData, closed_form: bool, kernel: str | None, epsilon: float, matched: bool = False
+) -> Iterator[Row]:
     """Test error of the NTK predictor mu(x) = f_0(x) + K(x, X) K(X, X)^-1 (y - f_0(X)), relative to the variance of the
     test targets, and the gap to it. f_0 is the network at initialisation, or 0 if it is centred.
 
@@ -38,6 +41,9 @@ def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: 
       kernel depends on the width by these.
     - the same with ``_empirical`` behind the name, with the stored empirical NTK ``kernel`` at initialisation, where it
       holds as many training points as the network saw; both errors are then taken on the test points that it holds.
+    - the same with ``_matched`` behind the name, if ``matched``: with the gradient flow of that kernel, stopped at the network's
+      own training loss (see `lazyrich.kernels.gradient_flow`). A network that is stopped early is set against a kernel that
+      fits as well and no better; the gap of a lazy one is 0.
     - ``ntk_jitter``: what was added to the diagonal of the closed form, relative to its mean over all training points of
       the draw, so that it does not depend on how many of them the network saw.
 
@@ -55,7 +61,7 @@ def measure(member: MemberData, closed_form: bool, kernel: str | None, epsilon: 
         yield Row("feature_learning_gap", found.error - network, final)
         yield Row("ntk_jitter", found.jitter, final)
     if kernel is not None:
-        yield from _empirical(member, kernel)
+        yield from _empirical(member, kernel, matched)
 
 
 class _NTKError(NamedTuple):
@@ -136,7 +142,7 @@ def _initial_outputs(member: MemberData, inputs: torch.Tensor) -> np.ndarray | f
     return 0.0 if member.model_spec["centered"] else member.model(member.steps[0])(inputs.double()).numpy()
 
 
-def _empirical(member: MemberData, kernel: str) -> Iterator[Row]:
+def _empirical(member: MemberData, kernel: str, matched: bool) -> Iterator[Row]:
     targets, held = member.train.targets.double().numpy(), member.kernels[kernel].manifest["spec"]
     size = len(targets)
     if (held.get("columns") or held["rows"]).get("train", 0) < size:
@@ -144,16 +150,19 @@ def _empirical(member: MemberData, kernel: str) -> Iterator[Row]:
     tested, final = held["rows"]["test"], member.steps[-1]
     test = member.split("test").take(slice(tested))
     truth = test.targets.double().numpy()
-    fit = kernel_regression(
-        member.kernel(kernel, "initial", {"train": size}, {"train": size}),
-        targets - _initial_outputs(member, member.train.inputs),
-        member.kernel(kernel, "initial", {"test": tested}, {"train": size}),
-    )
-    error = _relative_error(_initial_outputs(member, test.inputs) + fit.predictions, truth)
+    own = member.kernel(kernel, "initial", {"train": size}, {"train": size})
+    other = member.kernel(kernel, "initial", {"test": tested}, {"train": size})
+    start, start_at_test = _initial_outputs(member, member.train.inputs), _initial_outputs(member, test.inputs)
     network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
-    yield Row("ntk_test_error_empirical", error, final)
-    yield Row("test_error_ratio_empirical", network / error, final)
-    yield Row("feature_learning_gap_empirical", error - network, final)
+    found = {"empirical": kernel_regression(own, targets - start, other).predictions}
+    if matched:
+        loss = float(np.square(member.outputs(final, member.train.inputs).numpy() - targets).mean())
+        found["matched"] = stopped_gradient_flow(own, targets - start, other, loss).predictions
+    for name, predictions in found.items():
+        error = _relative_error(start_at_test + predictions, truth)
+        yield Row(f"ntk_test_error_{name}", error, final)
+        yield Row(f"test_error_ratio_{name}", network / error, final)
+        yield Row(f"feature_learning_gap_{name}", error - network, final)
 
 
 def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator[TableRow]:

@@ -24,7 +24,9 @@ _RADIAL: dict[str, Callable[..., np.ndarray]] = {"rbf": rbf_kernel, "laplace": l
 _DEEP: dict[str, Callable[..., np.ndarray]] = {"ntk": relu_ntk, "nngp": relu_nngp}
 
 
-def measure(member: MemberData, baselines: list[str], bandwidths: list[float]) -> Iterator[Row]:
+def measure(
+    member: MemberData, baselines: list[str], bandwidths: list[float], largest: int | None = None
+) -> Iterator[Row]:
     """Test error of kernel regression mu(x) = K(x, X) [K(X, X) + 1e-6 mean_i K_ii I]^-1 y on the training set of the network,
     with its labels, relative to the variance of the test targets. For each of ``baselines``, with a name of ``ntk_closed``,
     ``nngp``, ``rbf`` or ``laplace``:
@@ -39,10 +41,13 @@ def measure(member: MemberData, baselines: list[str], bandwidths: list[float]) -
     ntk or mup alone, the NNGP always, as biases start at zero. For any other network (a CNN, another activation) they are
     baselines like the radial ones.
 
-    What members share, a draw, a size and labels, is computed once for all of them. Source: the comparison with kernels in
+    Members with more than ``largest`` training points have no rows. What members share, a draw, a size and labels, is computed
+    once for all of them. Source: the comparison with kernels in
     Goring et al., arXiv 2507.19680; Lee et al., arXiv 2007.15801, for these baselines.
     """
     step = member.steps[-1]
+    if largest is not None and member.training_spec["train_size"] > largest:
+        return
     for baseline in baselines:
         found = _shared(member.run, member.dataset, _setting(member), baseline, tuple(bandwidths))
         name = NAMES[baseline]

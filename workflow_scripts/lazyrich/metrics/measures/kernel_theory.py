@@ -100,8 +100,8 @@ def rows(K: np.ndarray, targets: np.ndarray, options: Options, generator: np.ran
     yield Row("kernel_theory_jitter", ridge / unit, 0)
 
     cumulative = np.cumsum(power) / power.sum()
-    modes = np.geomspace(1, count, max(2, round(MODES_PER_DECADE * np.log10(count)) + 1)).round().astype(int)
-    for k in np.unique(modes).tolist():
+    grid = 10 ** (np.arange(MODES_PER_DECADE * np.log10(count)) / MODES_PER_DECADE)
+    for k in np.unique(np.append(grid.round().astype(int), count)).tolist():
         yield Row("kernel_cumulative_power", float(cumulative[k - 1]), 0, argument=k)
 
     sizes = [size for size in options.sizes if 2 * size <= count]
