@@ -187,9 +187,7 @@ def test_layer_rates_are_those_of_the_standard_parametrization():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(5, features, generator=generator, dtype=torch.float64)
     sizes = (features, width, width)
-    layers = [
-        Linear(fan_in, width if i < 2 else 1, std=fan_in**-0.5, multiplier=1.0) for i, fan_in in enumerate(sizes)
-    ]
+    layers = [Linear(fan_in, width if i < 2 else 1, std=fan_in**-0.5, multiplier=1.0) for i, fan_in in enumerate(sizes)]
     model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2]).double()
     kernels = []
     for _ in range(40):

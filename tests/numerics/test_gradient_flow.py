@@ -30,7 +30,9 @@ def test_predictions_solve_the_differential_equation(problem, share):
         outputs = outputs.reshape(len(both), y.shape[1])
         return (-both @ (outputs[: len(K)] - y)).ravel()
 
-    solved = solve_ivp(flow, (0, found.time), np.zeros(both.shape[0] * y.shape[1]), method="LSODA", rtol=1e-10, atol=1e-12)
+    solved = solve_ivp(
+        flow, (0, found.time), np.zeros(both.shape[0] * y.shape[1]), method="LSODA", rtol=1e-10, atol=1e-12
+    )
     end = solved.y[:, -1].reshape(len(both), y.shape[1])
     np.testing.assert_allclose(found.predictions, end[len(K) :], rtol=1e-6, atol=1e-7)
     assert np.square(end[: len(K)] - y).mean() == pytest.approx(loss, rel=1e-6)

@@ -16,10 +16,10 @@ from lazyrich.claims import verdict
 from lazyrich.claims.evaluate import COLUMNS, DETAILS, evaluate, published_text
 from lazyrich.claims.quantities import MEASURED, QuantityError, select
 from lazyrich.claims.table import tally, to_csv, to_terminal
-from lazyrich.scales import large_enough
 from lazyrich.claims.verdict import NEEDS_LARGER_SCALE, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Range, judge
 from lazyrich.configuration import load
 from lazyrich.intervals import Interval
+from lazyrich.scales import large_enough
 from lazyrich.tidy import normalised, read, text
 
 ROOT = Path(__file__).parents[2]

@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,9 @@ class Unit:
         self.name, self.fingerprint, self.path = name, fingerprint, store / name
         self._started = time.time()
 
-    @property
+    @cached_property
     def group(self) -> zarr.Group:
-        """The unit's Zarr group, opened for reading and writing."""
+        """The unit's Zarr group, opened for reading and writing once: its attributes are written through this object alone."""
         return zarr.open_group(self.path, mode="a")
 
     @property

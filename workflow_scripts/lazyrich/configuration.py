@@ -86,7 +86,9 @@ def load(
         settings={key: tree[key] for key in schemas["globals"]["properties"]},
         datasets=tree["datasets"],
         experiments=tree["experiments"],
-        papers={name: {key: paper[key] for key in ("arxiv", "title", "figures")} for name, paper in tree["papers"].items()},
+        papers={
+            name: {key: paper[key] for key in ("arxiv", "title", "figures")} for name, paper in tree["papers"].items()
+        },
         scale=tree["scale"],
     )
 

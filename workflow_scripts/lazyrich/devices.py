@@ -11,7 +11,8 @@ def prepare(device: str, threads: int) -> torch.device:
     Raises ``RuntimeError`` if ``cuda`` is asked for and there is none.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As `use_deterministic_algorithms(True, warn_only=True)` does, without its import of a compiler, which takes longer than many a job.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False

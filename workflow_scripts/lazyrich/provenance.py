@@ -16,13 +16,19 @@ def stamp(device: str, started: float) -> dict[str, object]:
     return {
         "git": git_state(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": versions(),
         "host": platform.node(),
         "processor": platform.machine(),
         "device": device,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "wall_seconds": round(time.time() - started, 2),
     }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The version of each of `PACKAGES`."""
+    return {name: version(name) for name in PACKAGES}
 
 
 @cache

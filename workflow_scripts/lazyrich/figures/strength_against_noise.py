@@ -16,11 +16,13 @@ from lazyrich.figures import style
 from lazyrich.figures.lines import mean_with_bars
 from lazyrich.figures.series import at_end, at_level, collect, levels, over_seeds, plotted, prepare
 
+#: Of the last hidden layer it is the conjugate-kernel distance, on the same points.
+LAST_LAYER = "layer_alignment_distance"
 GAP, EMPIRICAL_GAP = "feature_learning_gap", "feature_learning_gap_empirical"
 #: Columns: metrics, of which the first that a task has is drawn -> title, label of the ordinate
 COLUMNS = {
     ("ntk_strength",): ("strength:\nchange of NTK", "1 − CKA with initial"),
-    ("conjugate_kernel_strength",): ("strength: change of\nconjugate kernel", "1 − CKA with initial"),
+    ("conjugate_kernel_strength", LAST_LAYER): ("strength: change of\nconjugate kernel", "1 − CKA with initial"),
     (GAP, EMPIRICAL_GAP): ("quality: feature\nlearning gap", "error, NTK − network"),
     ("test_error",): ("quality:\ntest error", "relative test error"),
 }
@@ -38,7 +40,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: tidy rows of one experiment with the axis ``label_noise`` (0 to 1) and, as one row of panels each, the values
             of ``task``. Metrics at the end of training, as far as there are: ``ntk_strength``,
-            ``conjugate_kernel_strength``, ``feature_learning_gap`` (else with ``_empirical``), ``test_error``.
+            ``conjugate_kernel_strength`` (else ``layer_alignment_distance`` of the last layer), ``feature_learning_gap`` (else with
+            ``_empirical``), ``test_error``.
         spec: ``title``, ``palette`` and ``width`` (inches).
 
     Returns:
@@ -55,7 +58,10 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
             here = at_level(rows, "task", task)
             for axes, (metrics, (title, ordinate)) in zip(panels[row], columns.items(), strict=True):
                 metric = next((name for name in metrics if (here["metric"] == name).any()), metrics[0])
-                per_seed, summary = over_seeds(at_end(here, metric), "label_noise")
+                final = at_end(here, metric)
+                if metric == LAST_LAYER:
+                    final = at_level(final, "layer", levels(final, "layer")[-1])
+                per_seed, summary = over_seeds(final, "label_noise")
                 if len(summary):
                     line = mean_with_bars(axes, per_seed, summary, "network", spec, offset=0.035)
                     handles["network, mean and 95 % interval over seeds"] = line

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from lazyrich.figures import style
-from lazyrich.figures.series import RESAMPLES, at_end, collect, prepare
+from lazyrich.figures.series import at_end, collect, prepare
 from lazyrich.intervals import generator_for
 from lazyrich.tidy import axes as axes_of
 
@@ -29,6 +29,13 @@ GAPS = ("feature_learning_gap_matched", "feature_learning_gap", "feature_learnin
 #: series -> words of the legend
 LABELS = {"true": "true labels", "partly": "a part of them shuffled", "shuffled": "all shuffled"}
 TITLE = "Strength of feature learning against its quality"
+READING = (
+    "Each point is a network. Above 0 it does better than its initial NTK on the same labels (stopped at the same training loss, where the "
+    "network was stopped early). Rank correlations with 95 % intervals over seeds: 1 if strength orders networks by quality, 0 if it says "
+    "nothing."
+)
+#: Of whole seeds, for the ends of percentile intervals, which this many tell to a hundredth.
+RESAMPLES = 500
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
@@ -64,17 +71,15 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
             found = {name: _rank_correlation(chosen, metric) for name, chosen in _groups(points).items()}
             lines = [f"{name}: {value:.2f} [{low:.2f}, {high:.2f}]" for name, (value, low, high) in found.items()]
             axes.set_title("rank correlation\n" + "\n".join(lines), fontsize=8, loc="left")
-            numbers += [
-                pd.DataFrame([{"metric": metric, "series": name, "kind": "rank correlation", "value": value, "ci_low": low, "ci_high": high}])
-                for name, (value, low, high) in found.items()
-            ]  # fmt: skip
+            numbers.append(
+                pd.DataFrame(
+                    {"series": name, "value": value, "ci_low": low, "ci_high": high}
+                    for name, (value, low, high) in found.items()
+                ).assign(metric=metric, kind="rank correlation")
+            )
         panels[0, 0].set_ylabel("feature learning gap:\ntest error, initial NTK − network (/ target variance)")
         style.title(figure, spec, TITLE)
-        style.legend(
-            figure, handles, "Each point is a network. Above 0 it does better than its initial NTK on the same labels (stopped at the same "
-            "training loss, where the network was stopped early). Rank correlations with 95 % intervals over seeds: 1 if strength orders networks by quality, 0 if it says nothing.",
-            remark,
-        )  # fmt: skip
+        style.legend(figure, handles, READING, remark)
     return figure, collect(numbers)
 
 
@@ -103,7 +108,9 @@ def _kind(networks: pd.DataFrame) -> pd.Series:
 def _groups(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """All networks, and those of true and of shuffled labels, as far as there are enough to rank."""
     parts = {"all": networks, **{name: networks[networks["series"] == name] for name in ("true", "shuffled")}}
-    return {name: part for name, part in parts.items() if len(part) > 2 and (len(part) < len(networks) or name == "all")}
+    return {
+        name: part for name, part in parts.items() if len(part) > 2 and (len(part) < len(networks) or name == "all")
+    }
 
 
 def _scatter(axes: Axes, x: pd.Series, y: pd.Series, series: str, spec: Mapping) -> Line2D:

@@ -32,7 +32,7 @@ MEASURES = {
 #: The axis of the columns: the first of these with more than one level.
 FACETS = ("architecture", "network", "gamma")
 MOST_COLUMNS = 4
-PER_DECADE = 20  # points of the grid of training errors
+PER_DECADE = 10  # points of the grid of training errors
 LINESTYLES = {"true": "-", "shuffled": "--"}
 TITLE = "Strength of feature learning at equal training error"
 READING = (

@@ -1,7 +1,7 @@
 """What a metric sees of one trained network, and the rows it gives."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -80,8 +80,8 @@ class MemberData:
         return self.dataset.split(self.seed, name)
 
     def model(self, step: int, dtype: torch.dtype = torch.float64) -> torch.nn.Module:
-        """The network at a checkpoint, not centred, in evaluation mode."""
-        return self.run.model(self.name, step).to(dtype)
+        """The network at a checkpoint, not centred, in evaluation mode; for all metrics the same object, which none may change."""
+        return _model(self.run, self.name, step, dtype)
 
     @torch.no_grad()
     def outputs(self, step: int, inputs: torch.Tensor) -> torch.Tensor:
@@ -109,3 +109,9 @@ class MemberData:
 
     def generator(self, purpose: str) -> np.random.Generator:
         return seeding.numpy_generator(self.experiment, self.seed, purpose)
+
+
+@lru_cache(maxsize=16)
+def _model(run: TrainedRun, member: str, step: int, dtype: torch.dtype) -> torch.nn.Module:
+    """Every metric of a member asks for the same few checkpoints, and building a network takes longer than most of what is asked of it."""
+    return run.model(member, step).to(dtype)

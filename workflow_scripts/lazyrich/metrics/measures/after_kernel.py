@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from lazyrich.kernels.regression import kernel_regression
+import numpy as np
+
+from lazyrich.kernels.regression import KernelRegression, kernel_regression
 from lazyrich.metrics.member import MemberData, Row
 from lazyrich.metrics.regression_errors import RegressionError, regression_error
 
@@ -19,7 +21,8 @@ def measure(member: MemberData, kernels: list[str]) -> Iterator[Row]:
 
     The regression starts from 0 and sees the training set of the network with its labels, the first m training points of the
     kernel; a kernel that holds fewer than that has no rows. All errors are taken on the test points that it holds. At
-    initialisation the error of a centred network's NTK is `ntk_test_error_empirical` of ``feature_learning_gap``.
+    initialisation the error of a centred network's NTK is `ntk_test_error_empirical` of ``feature_learning_gap``. A kernel that
+    is 0, of a network whose hidden units have all died, predicts 0.
 
     Source: Long, arXiv 2105.10585 (after-kernel); Goring et al., arXiv 2507.19680 (quality against strength).
     """
@@ -35,11 +38,10 @@ def _regressions(member: MemberData, kernel: str) -> Iterator[Row]:
     test = member.split("test").take(slice(tested))
     found: dict[str, RegressionError] = {}
     for stage, step in member.kernel_stages(kernel).items():
-        fit = kernel_regression(
-            member.kernel(kernel, stage, {"train": size}, {"train": size}),
-            targets,
-            member.kernel(kernel, stage, {"test": tested}, {"train": size}),
-        )
+        own = member.kernel(kernel, stage, {"train": size}, {"train": size})
+        other = member.kernel(kernel, stage, {"test": tested}, {"train": size})
+        dead = KernelRegression(np.zeros((tested, targets.shape[1])), 0.0)
+        fit = kernel_regression(own, targets, other) if own.any() else dead
         found[stage] = regression_error(fit.predictions, test)
         yield Row(f"{kernel}_regression_error", found[stage].error, step)
         yield Row(f"{kernel}_regression_jitter", fit.jitter, step)
