@@ -21,7 +21,7 @@ def test_merged_whole(root: Path) -> None:
         "scale": "smoke", "results": "results", "device": "auto",
         "data": None, "downloads": "resources/downloads", "offline": False,
     }  # fmt: skip
-    assert found.papers == {"paper1": {"arxiv": "2507.19680", "title": "A title"}}
+    assert found.papers == {"paper1": {"arxiv": "2507.19680", "title": "A title", "figures": {}}}
     gap = found.experiments["gap"]
     assert gap["paper"] == "paper1"
     assert gap["seeds"] == 2  # the overlay's

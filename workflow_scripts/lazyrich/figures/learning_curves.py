@@ -133,8 +133,7 @@ def _critical_size(
             handles["m* (median, 95 % interval)"] = each.axvline(median, color=style.GREY, linewidth=1.2, linestyle=":")
         if np.isfinite(low):
             each.axvspan(low, high if np.isfinite(high) else max(end, low), color=style.GREY, alpha=0.12, linewidth=0)
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
-    axes[0].text(0.03, 0.05, "\n".join(words), transform=axes[0].transAxes, color=style.GREY, va="bottom", bbox=box)
+    axes[1].text(0.03, 0.05, "\n".join(words), transform=axes[1].transAxes, color=style.GREY, va="bottom")
     table = plotted(per_seed, summary, "constant", "median")
     return table.drop(columns="constant")
 

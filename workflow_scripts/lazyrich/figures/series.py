@@ -11,6 +11,8 @@ from lazyrich.tidy import axes, normalised, sort_key
 #: Columns of the numbers plotted, before the axes of the figure. ``kind`` is "seed", "mean" or "median".
 SUMMARY = ("value", "ci_low", "ci_high", "n_seeds")
 RESAMPLES = 1999
+#: In the order in which they stand in figures.
+ARCHITECTURES = ("mlp", "cnn", "resnet", "vit")
 #: Metrics that have a row for every hidden layer, and none for the whole network.
 BY_LAYER = ("layer_alignment_distance",)
 
@@ -73,11 +75,14 @@ def of_one_layer(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def levels(rows: pd.DataFrame, axis: str) -> list[str]:
-    """The values of an axis, numbers by size and words in the table's order; [""] if the table has no such axis."""
+    """The values of an axis, numbers by size, architectures from the plainest on, other words in the table's order; [""] if the table
+    has no such axis."""
     if axis not in rows.columns:
         return [""]
     found = list(dict.fromkeys(rows[axis]))
     filled = [value for value in found if value] or [""]
+    if set(filled) <= set(ARCHITECTURES):
+        return sorted(filled, key=ARCHITECTURES.index)
     return sorted(filled, key=sort_key) if all(sort_key(value)[0] == 0 for value in filled) else filled
 
 

@@ -43,7 +43,8 @@ def measure(
       holds as many training points as the network saw; both errors are then taken on the test points that it holds.
     - the same with ``_matched`` behind the name, if ``matched``: with the gradient flow of that kernel, stopped at the network's
       own training loss (see `lazyrich.kernels.gradient_flow`). A network that is stopped early is set against a kernel that
-      fits as well and no better; the gap of a lazy one is 0.
+      fits as well and no better; the gap of a lazy one with a single output is 0. (Of several outputs the kernel is the
+      trace, which leaves out how outputs move each other: no small matter in networks of a few units.)
     - ``ntk_jitter``: what was added to the diagonal of the closed form, relative to its mean over all training points of
       the draw, so that it does not depend on how many of them the network saw.
 
