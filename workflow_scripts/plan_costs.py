@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import yaml
-
 from lazyrich.configuration import load
+from lazyrich.configuration_layers import overlay
 from lazyrich.kernels.cost import ntk_cost
 from lazyrich.kernels.plan_report import matrix_product_rate, plan_report
 from lazyrich.kernels.planning import plan_kernels
@@ -18,9 +17,7 @@ if __name__ == "__main__":
     parser.add_argument("--core", type=float, help="GF/s of matrix products on a core; default: measured here")
     parser.add_argument("--gpu", type=float, default=50, help="TF/s of a GPU; default: 50, an H100 in float32")
     options = parser.parse_args()
-    overrides: dict = {"scale": options.scale} if options.scale else {}
-    for path in options.configfile:
-        overrides.update(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    overrides = overlay(map(Path, options.configfile)) | ({"scale": options.scale} if options.scale else {})
     root = Path(__file__).parent.parent
     core = 1e9 * options.core if options.core else matrix_product_rate()
     plan = Plan(load(root, overrides), root)

@@ -4,10 +4,14 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
 
 from lazyrich import plugins
 from lazyrich.configuration import load
+from lazyrich.configuration_errors import ConfigurationError
+from lazyrich.configuration_layers import overlay
 from lazyrich.configuration_schema import Schemas, branches
 from small_configuration import MEMBERS, PAPER, ROOT, SMOKE, edit, problems
 
@@ -212,3 +216,21 @@ def test_every_key_of_the_schemas_says_what_it_is() -> None:
     for section in ("globals", "dataset", "paper", "experiment"):
         walk(schemas[section], section)
     assert count > 80
+
+
+def test_files_laid_over_each_other_merge_key_by_key_as_snakemake_merges_them(tmp_path: Path) -> None:
+    first = {"scale": "smoke", "experiments": {"gap": {"seeds": 2, "training": {"max_steps": 5}}, "other": None}}
+    second = {
+        "experiments": {"gap": {"training": {"max_steps": 7, "batch_size": 4}, "seeds": None}, "other": {"seeds": 1}}
+    }
+    paths = [tmp_path / "first.yaml", tmp_path / "second.yaml", tmp_path / "empty.yaml"]
+    for path, content in zip(paths, (first, second, None), strict=True):
+        path.write_text("" if content is None else yaml.safe_dump(content))
+    expected: dict = {}
+    for content in (first, second):
+        update_config(expected, content)
+    assert overlay(paths) == expected
+    assert expected["experiments"]["gap"] == {"seeds": None, "training": {"max_steps": 7, "batch_size": 4}}
+    paths[2].write_text("- a list")
+    with pytest.raises(ConfigurationError, match="a mapping"):
+        overlay(paths)

@@ -1,9 +1,12 @@
 """Layers of configuration on top of each other: later ones win, and each value remembers who set it last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lazyrich.configuration_errors import KeyPath, Source
+import yaml
+
+from lazyrich.configuration_errors import ConfigurationError, KeyPath, Problem, Source, show
 
 
 class Layers:
@@ -68,3 +71,26 @@ def _copy(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def overlay(files: Iterable[Path]) -> dict[str, Any]:
+    """YAML files on top of each other, as Snakemake merges those of ``--configfile``: mappings key by key, null as a value."""
+
+    def merge(tree: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+        for key, value in layer.items():
+            below = tree.get(key)
+            if isinstance(value, Mapping):
+                tree[key] = merge(dict(below) if isinstance(below, Mapping) else {}, value)
+            else:
+                tree[key] = value
+        return tree
+
+    merged: dict[str, Any] = {}
+    for path in files:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if content is not None and not isinstance(content, Mapping):
+            raise ConfigurationError(
+                [Problem(Source(str(path), 1), (), f"{show(content)} is not allowed; allowed: a mapping")]
+            )
+        merge(merged, content or {})
+    return merged

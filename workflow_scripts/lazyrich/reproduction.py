@@ -22,6 +22,7 @@ import yaml
 from lazyrich import paths as paths_of
 from lazyrich.claims.table import to_terminal
 from lazyrich.configuration import ConfigurationError, load
+from lazyrich.configuration_layers import overlay
 from lazyrich.guard import exclusive
 from lazyrich.progress import duration
 
@@ -80,9 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _overrides(root: Path, files: list[str], settings: list[str]) -> dict[str, object]:
     """What Snakemake would hand over: config.yaml, the files laid over it, and the settings of the command line."""
-    overrides: dict[str, object] = {}
-    for path in (root / "config" / "config.yaml", *map(Path, files)):
-        overrides.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    overrides: dict[str, object] = overlay([root / "config" / "config.yaml", *map(Path, files)])
     for setting in settings:
         key, _, value = setting.partition("=")
         overrides[key] = yaml.safe_load(value)
