@@ -117,6 +117,28 @@ def test_a_network_without_closed_form_has_the_kernels_of_an_mlp_as_baselines(tm
     assert found["nngp_test_error"] == pytest.approx(relative(predictions, truth), rel=1e-7)
 
 
+def test_larger_members_than_asked_for_have_no_baselines_and_cost_none(tmp_path, monkeypatch):
+    data = dataset(tmp_path)
+    entries = {
+        f"size-{size}_seed-0": {"axes": {"train_size": size}, "set": {"training.train_size": size}}
+        for size in (8, 16, 40)
+    }
+    run = train(tmp_path, data, run_spec(entries, training={"max_steps": 1}))
+    options = {"baselines": ["nngp", "rbf"], "bandwidths": [1]}
+    every = measure(tmp_path / "a", {"kernel_baselines": options}, member_data(run, data))
+    kernel_baselines._shared.cache_clear()
+    fitted, original = [], kernel_baselines.leave_one_out_regression
+    monkeypatch.setattr(
+        kernel_baselines, "leave_one_out_regression", lambda *a, **k: fitted.append(len(a[1])) or original(*a, **k)
+    )
+    some = measure(tmp_path / "b", {"kernel_baselines": {**options, "largest": 16}}, member_data(run, data))
+    assert some == [row for row in every if row["train_size"] <= 16]
+    assert {row["train_size"] for row in some} == {8, 16} and {row["train_size"] for row in every} == {8, 16, 40}
+    assert sorted(fitted) == [8, 8, 16, 16]
+    whole = measure(tmp_path / "c", {"kernel_baselines": {**options, "largest": None}}, member_data(run, data))
+    assert whole == every
+
+
 # -- after-kernels ---------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +183,31 @@ def test_an_after_kernel_of_too_few_points_or_of_one_checkpoint_says_what_it_can
     last = kernels(tmp_path, run, data, "last", rows={"train": 24, "test": 8}, at=["final"])
     table = measure(tmp_path, {"after_kernel": {"kernels": ["few", "last"]}}, member_data(run, data, few, last))
     assert {row["metric"] for row in table} == {"last_regression_error", "last_regression_jitter", "last_network_ratio"}
+
+
+def test_the_after_kernel_of_a_dead_network_predicts_zero(tmp_path, monkeypatch):
+    """All hidden units off: the kernel at the end is 0."""
+    data = dataset(tmp_path, DIGITS)
+    run = train(tmp_path, data, run_spec(seeds(1), training={"train_size": 20, "max_steps": 5}))
+    stored = kernels(tmp_path, run, data, "ck", object="conjugate_kernel", rows={"train": 20, "test": 30})
+    alive = values(measure(tmp_path / "alive", {"after_kernel": {"kernels": ["ck"]}}, member_data(run, data, stored)))
+    matrix = stored.matrix
+
+    def dying(name, stage, *points):
+        return matrix(name, stage, *points) * (stage != "final")
+
+    monkeypatch.setattr(stored, "matrix", dying)
+    (member,) = member_data(run, data, stored)
+    table = measure(tmp_path, {"after_kernel": {"kernels": ["ck"]}}, [member])
+    first, last = (values(table, stage=stage) for stage in ("initial", "final"))
+    *_, truth, classes = arrays(member)
+    error = relative(np.zeros((30, 10)), truth[:30])
+    assert last["ck_regression_error"] == pytest.approx(error, rel=1e-12) and last["ck_regression_jitter"] == 0
+    assert last["ck_regression_accuracy"] == pytest.approx((classes[:30].numpy() == 0).mean())
+    assert last["ck_after_kernel_gain"] == pytest.approx(first["ck_regression_error"] / error, rel=1e-12)
+    network = relative(member.outputs(5, member.split("test").inputs[:30]).numpy(), truth[:30])
+    assert last["ck_network_ratio"] == pytest.approx(network / error, rel=1e-9)
+    assert alive["ck_regression_error"] != last["ck_regression_error"]
 
 
 def test_a_list_of_kernels_is_read_and_decides_what_is_measured_again(tmp_path, monkeypatch):
@@ -267,3 +314,20 @@ def test_a_kernel_with_an_eigenvalue_below_zero_gets_one_ridge_for_theory_and_me
     assert single["kernel_theory_jitter"] == pytest.approx(8e-6, rel=1e-4)
     errors = [row.value for row in found if row.metric == "kernel_measured_error"]
     assert errors[0] > 0.1 and errors[1] < 1e-6  # as many samples as features are enough
+
+
+@pytest.mark.parametrize("count", [7, 10, 64, 100, 130])
+def test_modes_are_told_at_every_power_of_ten_and_the_last(count):
+    generator = np.random.default_rng(count)
+    features, y = generator.standard_normal((count, count)), generator.standard_normal((count, 2))
+    K = features @ np.diag(np.arange(1, count + 1) ** -1.0) @ features.T
+    found = list(kernel_theory.rows(K, y, kernel_theory.Options((2,), 1, (1, 5)), generator))
+    power = {row.argument: row.value for row in found if row.metric == "kernel_cumulative_power"}
+    assert {1, count} | {k for k in (10, 100) if k <= count} <= set(power)
+    assert list(power) == sorted(power) and max(power) == count and all(k == int(k) for k in power)
+    assert power[count] == pytest.approx(1, abs=1e-12)
+    vectors = np.linalg.eigh(K)[1][:, ::-1]
+    for k, share in power.items():
+        assert share == pytest.approx(np.square(vectors[:, :k].T @ y).sum() / np.square(y).sum(), abs=1e-9)
+    ratios = np.array(list(power)[1:]) / np.array(list(power)[:-1])
+    assert (ratios[np.array(list(power)[:-1]) >= 10] < 1.4).all()  # eight per factor of ten, rounded

@@ -118,3 +118,31 @@ def test_the_gap_to_the_empirical_kernel_serves_where_there_is_no_closed_form():
         "digits": "feature_learning_gap_empirical",
     }
     assert is_drawn(figure.axes[1], SHARES, [MEANS["feature_learning_gap"](share) for share in SHARES])
+
+
+def by_layer(task, layers, metric=strength_against_noise.LAST_LAYER):
+    """The distance of each layer; that of the last is what MEANS says of the conjugate kernel."""
+    table = study((task,), ("conjugate_kernel_strength",)).assign(metric=metric)
+    parts = [table.assign(layer=name, value=table["value"] + 5 * (len(layers) - 1 - place))
+             for place, name in enumerate(layers)]  # fmt: skip
+    return pd.concat(parts)
+
+
+def test_the_distance_of_the_last_layer_stands_in_for_the_conjugate_kernel():
+    layers = [f"hidden.{place}" for place in range(11)]  # of which the last is not the last by alphabet
+    table = pd.concat([study(("staircase",)), by_layer("digits", layers), study(("digits",), ("ntk_strength",))])
+    figure, numbers = strength_against_noise.draw(table, {})
+    panels = np.array(figure.axes).reshape(2, 4)
+    expected = [MEANS["conjugate_kernel_strength"](share) for share in SHARES]
+    assert is_drawn(panels[0, 1], SHARES, expected) and is_drawn(panels[1, 1], SHARES, expected)
+    assert panels[1, 1].get_ylim()[1] < 1  # no other layer is there
+    of = numbers[(numbers["task"] == "digits") & (numbers["kind"] == "mean")].groupby("metric")["value"]
+    np.testing.assert_allclose(of.get_group(strength_against_noise.LAST_LAYER), expected)
+    assert "conjugate_kernel_strength" not in of.groups
+
+
+def test_the_conjugate_kernel_itself_comes_before_the_last_layer():
+    other = by_layer("digits", ["hidden.0"]).assign(value=3.0)
+    figure, numbers = strength_against_noise.draw(pd.concat([other, study(("digits",))]), {})
+    assert strength_against_noise.LAST_LAYER not in set(numbers["metric"])
+    assert is_drawn(figure.axes[1], SHARES, [MEANS["conjugate_kernel_strength"](share) for share in SHARES])

@@ -19,7 +19,7 @@ from lazyrich.fingerprints import canonical, code_digest, fingerprint
 from lazyrich.metric_inputs import named
 from lazyrich.plan_datasets import DatasetPlan
 from lazyrich.plugins import module_name
-from lazyrich.scales import large_enough
+from lazyrich.scales import large_enough, larger
 from lazyrich.tiling import Tiling, band_count
 
 #: What computes kernels: the whole in one job, or its store, its bands, and the whole once more to check and complete it.
@@ -247,8 +247,15 @@ class Plan:
         return code_digest("figure.py", (module_name("figures", self._figure(wildcards).plugin),))
 
     def claims_spec(self, wildcards) -> str:
-        experiments = self.configuration.experiments.items()
-        claims = {name: spec["claims"] for name, spec in experiments if spec["paper"] == wildcards.paper}
+        """With the claims of experiments that are not computed at this scale, which cannot be judged below theirs."""
+        claims = {
+            name: {
+                claim: {**options, "smallest_scale": larger(options["smallest_scale"], spec["smallest_scale"])}
+                for claim, options in spec["claims"].items()
+            }
+            for name, spec in self.configuration.experiments.items()
+            if spec["paper"] == wildcards.paper
+        }
         return canonical({"paper": wildcards.paper, "scale": self.scale, "claims": claims})
 
     def reference(self, wildcards) -> str:

@@ -9,3 +9,8 @@ def large_enough(scale: str, smallest: str) -> bool:
         if name not in SCALES:
             raise ValueError(f"unknown scale {name!r}; the scales are {' < '.join(SCALES)}")
     return SCALES.index(scale) >= SCALES.index(smallest)
+
+
+def larger(first: str, second: str) -> str:
+    """The larger of two scales."""
+    return first if large_enough(first, second) else second

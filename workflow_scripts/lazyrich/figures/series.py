@@ -36,7 +36,7 @@ def prepare(
     rows = rows[rows["metric"].isin(metrics)]
     if not len(rows):
         raise ValueError(f"figure {figure} finds none of its metrics in the table: {', '.join(metrics)}")
-    member = ["run", *axes(rows), "seed"]
+    member = ["experiment", "run", *axes(rows), "seed"]
     diverged = len(trained.loc[trained["status"] == "diverged", member].drop_duplicates())
     total = len(trained[member].drop_duplicates())
     note = (

@@ -133,11 +133,16 @@ def _rank_correlation(networks: pd.DataFrame, metric: str) -> tuple[float, float
     Seeds are resampled whole, with all their networks, as those of one seed share initial weights and data.
     """
     by_seed = [group[[metric, "gap"]].to_numpy() for _, group in networks.groupby("seed", sort=False)]
-    value = float(spearmanr(*np.concatenate(by_seed).T).statistic)
-    if len(by_seed) < 2:
+    value = _spearman(np.concatenate(by_seed))
+    if len(by_seed) < 2 or np.isnan(value):
         return value, float("nan"), float("nan")
     generator = generator_for("strength_against_quality", metric, len(by_seed))
     draws = generator.integers(len(by_seed), size=(RESAMPLES, len(by_seed)))
-    resampled = [spearmanr(*np.concatenate([by_seed[seed] for seed in draw]).T).statistic for draw in draws]
+    resampled = [_spearman(np.concatenate([by_seed[seed] for seed in draw])) for draw in draws]
     low, high = np.nanquantile(resampled, [0.025, 0.975])
     return value, float(low), float(high)
+
+
+def _spearman(points: np.ndarray) -> float:
+    """Spearman's correlation of two columns; NaN if one of them is constant."""
+    return float("nan") if (points == points[0]).all(axis=0).any() else float(spearmanr(*points.T).statistic)
