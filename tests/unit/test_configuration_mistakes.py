@@ -51,6 +51,7 @@ MISTAKES = {
     "metric": (PAPER, "test_error: {}", "tst_error: {}", None, ["gap.metrics.tst_error: unknown key 'tst_error'; did you mean 'test_error'?"]),
     "metric's option": (PAPER, "test_error: {}", "test_error: {layers: [0]}", None, ["metrics.test_error.layers: unknown key 'layers'. Allowed: none"]),
     "metric without a file": (PAPER, "test_error: {}", "feature_quality: {}", None, ["no file workflow_scripts/lazyrich/metrics/measures/feature_quality.py defines measure()"]),
+    "nothing to stop": (PAPER, "test_error: {}", "feature_learning_gap: {matched: true}", None, ["there is no kernel whose gradient flow could be stopped"]),
     "nothing to compare": (PAPER, "test_error: {}", "feature_learning_gap: {closed_form: false}", None, ["there is nothing to compare with; give `closed_form: true`"]),
     "figure": (PAPER, "learning_curves:", "learning_curve:", None, ["figures/learning_curve.py defines draw(); did you mean 'learning_curves'?"]),
     "figure of a whole paper": (PAPER, "title: A title", "title: A title\nfigures:\n  learning_curve: {}", 5, ["figures.learning_curve: no file workflow_scripts/lazyrich/figures/learning_curve.py defines draw(); did you mean 'learning_curves'?"]),

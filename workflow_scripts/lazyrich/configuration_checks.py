@@ -124,6 +124,9 @@ def experiment_mistakes(spec: Mapping[str, Any], written: Mapping[str, Any], hou
             ("metrics", "feature_learning_gap"),
             "there is nothing to compare with; give `closed_form: true` or name a kernel",
         )
+    if gap and gap["matched"] and gap["kernel"] is None:
+        text = "there is no kernel whose gradient flow could be stopped"
+        yield ("metrics", "feature_learning_gap", "matched"), f"{text}; name one under `kernel`"
     yield from _kernels_of_metrics(spec)
     for name, claim in spec["claims"].items():
         for path, text in _claim(claim, [*spec["sweep"]["runs"], *spec["sweep"]["members"]]):

@@ -56,7 +56,8 @@ GREY = "0.35"
 #: Names that are not spelled as identifiers are.
 WORDS = {
     "mlp": "MLP", "cnn": "CNN", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar5m": "CIFAR-5M", "svhn": "SVHN",
-    "celeba": "CelebA", "resnet": "ResNet", "vit": "ViT", "mup": "μP", "ntk": "NTK",
+    "celeba": "CelebA", "cifar10_large": "CIFAR-10", "mnist_large": "MNIST",
+    "resnet": "ResNet", "vit": "ViT", "mup": "μP", "ntk": "NTK",
 }  # fmt: skip
 
 SIZES = {
