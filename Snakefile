@@ -9,6 +9,7 @@
 #   results/spectra/{experiment}/{run}/{spectrum}.json       + .zarr            rules/spectra.smk
 #   results/metrics/{experiment}/{run}.json  ->  results/metrics/{paper}.csv    rules/metrics.smk
 #   results/figures/{paper}/{experiment}-{figure}.{png,pdf,csv}                 rules/figures.smk
+#   results/figures/{paper}/{figure}.{png,pdf,csv}   of a whole paper           rules/figures.smk
 #   results/claims/{paper}.json              ->  results/claims.csv             rules/claims.smk
 #
 # A {run} is one point of an experiment's sweep, named for the axes that differ from the experiment's own values. Its seeds, and

@@ -17,8 +17,8 @@ rule kernel:
     threads: 1
     resources:
         device=PLAN.device,
-        mem_mb=PLAN.kernel_memory,
-        runtime=PLAN.kernel_runtime,
+        mem_mb=PLAN.resources.kernel_memory,
+        runtime=PLAN.resources.kernel_runtime,
     params:
         spec=PLAN.kernel_spec,
         code=PLAN.kernel_code,
@@ -65,8 +65,8 @@ rule kernel_band:
     threads: 1
     resources:
         device=PLAN.device,
-        mem_mb=PLAN.kernel_memory,
-        runtime=PLAN.kernel_runtime,
+        mem_mb=PLAN.resources.kernel_memory,
+        runtime=PLAN.resources.kernel_runtime,
     params:
         spec=PLAN.band_spec,
         code=PLAN.kernel_code,

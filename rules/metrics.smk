@@ -14,7 +14,7 @@ rule metrics:
     threads: 1
     resources:
         device=PLAN.device,
-        mem_mb=lambda wc, attempt: 4000 * attempt,
+        mem_mb=PLAN.resources.metrics_memory,
         runtime=lambda wc, attempt: 120 * attempt,
     params:
         spec=PLAN.metrics_spec,

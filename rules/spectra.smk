@@ -11,7 +11,7 @@ rule spectrum:
     threads: 1
     resources:
         device=PLAN.device,
-        mem_mb=PLAN.spectrum_memory,
+        mem_mb=PLAN.resources.spectrum_memory,
         runtime=lambda wc, attempt: 60 * attempt,
     params:
         spec=PLAN.spectrum_spec,

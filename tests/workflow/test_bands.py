@@ -130,6 +130,6 @@ def test_memory_and_time_grow_with_the_kernel_and_with_the_attempt(world: World)
 
     job = SimpleNamespace(experiment="large", run="base", kernel="ntk", band="0")
     small, large = plan(), plan(shard=16384)
-    assert small.kernel_memory(job, 1) < 5000 < 10_000 < large.kernel_memory(job, 1) < 15_000
-    assert [small.kernel_memory(job, attempt) for attempt in (1, 2)] == [4000, 8000]
-    assert [small.kernel_runtime(job, attempt) for attempt in (1, 2)] == [120, 240]
+    assert small.resources.kernel_memory(job, 1) < 5000 < 10_000 < large.resources.kernel_memory(job, 1) < 15_000
+    assert [small.resources.kernel_memory(job, attempt) for attempt in (1, 2)] == [4000, 8000]
+    assert [small.resources.kernel_runtime(job, attempt) for attempt in (1, 2)] == [120, 240]

@@ -5,7 +5,6 @@ configuration that the step reads, ``<stage>_code``, the digest of exactly the c
 Only the standard library, PyYAML and jsonschema are imported here: every cluster job parses the Snakefile again.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -18,17 +17,13 @@ from lazyrich.configuration import Configuration
 from lazyrich.fingerprints import canonical, code_digest, fingerprint
 from lazyrich.metric_inputs import named
 from lazyrich.plan_datasets import DatasetPlan
+from lazyrich.plan_resources import ResourcePlan
 from lazyrich.plugins import module_name
 from lazyrich.scales import large_enough, larger
-from lazyrich.tiling import Tiling, band_count
+from lazyrich.tiling import band_count
 
 #: What computes kernels: the whole in one job, or its store, its bands, and the whole once more to check and complete it.
 KERNEL_SCRIPTS = ("kernel.py", "kernel_store.py", "kernel_band.py")
-
-FLOAT_BYTES = {"float32": 4, "float64": 8}
-
-#: Entries of a kernel in a minute of a slow core, with room: 10 microseconds each, about 1e5 floating-point operations.
-ENTRIES_A_MINUTE = 6_000_000
 
 
 class Figure(NamedTuple):
@@ -57,6 +52,7 @@ class Plan:
         used = {run.spec["dataset"] for runs in self.runs.values() for run in runs.values()}
         registry = root / "resources" / "sources.yaml"
         self.datasets = DatasetPlan(configuration.datasets, configuration.settings, registry, used)
+        self.resources = ResourcePlan(self.run, self.named)
 
     @cached_property
     def runs(self) -> dict[str, dict[str, sweeps.Run]]:
@@ -75,17 +71,18 @@ class Plan:
         """A path of :mod:`lazyrich.paths` under the results folder."""
         return f"{self.results}/{relative}"
 
-    def _run(self, wildcards) -> sweeps.Run:
+    def run(self, wildcards) -> sweeps.Run:
+        """The run of a job."""
         return self.runs[wildcards.experiment][wildcards.run]
 
     # -- training -------------------------------------------------------------------------------------------------------
 
     def dataset(self, wildcards) -> str:
         """The dataset of a run."""
-        return self.path(paths.dataset(self._run(wildcards).spec["dataset"]))
+        return self.path(paths.dataset(self.run(wildcards).spec["dataset"]))
 
     def training_spec(self, wildcards) -> str:
-        run = self._run(wildcards)
+        run = self.run(wildcards)
         return canonical(
             {
                 "experiment": run.experiment,
@@ -115,7 +112,7 @@ class Plan:
         return self.path(paths.run(wildcards.experiment, wildcards.run))
 
     def _kernel(self, wildcards) -> dict:
-        return self._run(wildcards).spec["kernels"][wildcards.kernel]
+        return self.run(wildcards).spec["kernels"][wildcards.kernel]
 
     def kernel_spec(self, wildcards) -> str:
         """Without ``band``, which decides who computes a tile and not what it is."""
@@ -143,70 +140,38 @@ class Plan:
         kernel = {option: value for option, value in options.items() if option != "band"}
         return canonical({"band": int(wildcards.band), "bands": band_count(options), "kernel": kernel})
 
-    def kernel_memory(self, wildcards, attempt: int) -> int:
-        """Megabytes for a job that holds a tile at a time, with its halves, beside the network and the points."""
-        options = self._kernel(wildcards)
-        tile = options["shard"] ** 2 * FLOAT_BYTES[options["dtype"]]
-        return attempt * (4000 + 8 * tile // 10**6)
-
-    def kernel_runtime(self, wildcards, attempt: int) -> int:
-        """Minutes for a job that computes a whole kernel, or one of its bands (where there is a wildcard ``band``), of every member."""
-        options = self._kernel(wildcards)
-        tiling = Tiling.of(options)
-        tiles = tiling.bands(band_count(options))[int(getattr(wildcards, "band", 0))]
-        kernels = sum(self.kernel_counts(wildcards).values())
-        return attempt * (120 + kernels * tiling.entries(tiles) // ENTRIES_A_MINUTE)
-
-    def kernel_counts(self, wildcards) -> dict[str, int]:
-        """Member -> kernels of it at most, one a checkpoint; those that members share count for each."""
-        spec, at = self._run(wildcards).spec, self._kernel(wildcards)["at"]
-        found = {}
-        for name, member in sweeps.members(spec).items():
-            training = sweeps.put(spec, member["set"])["training"]
-            grid = _grid_points(**training["checkpoints"], last=training["max_steps"])
-            found[name] = 2 + grid if "all" in at else len(at)
-        return found
-
     def spectrum_kernel(self, wildcards) -> str:
         """The kernel that a spectrum is the spectrum of."""
-        kernel = self._run(wildcards).spec["spectra"][wildcards.spectrum]["kernel"]
+        kernel = self.run(wildcards).spec["spectra"][wildcards.spectrum]["kernel"]
         return self.path(paths.kernel(wildcards.experiment, wildcards.run, kernel))
 
-    def spectrum_memory(self, wildcards, attempt: int) -> int:
-        """Megabytes: six matrices in float64 where all eigenpairs are computed, else one, and that at most within the budget of 2 GiB."""
-        spec = self._run(wildcards).spec
-        options = spec["spectra"][wildcards.spectrum]
-        matrix = 8 * Tiling.of(spec["kernels"][options["kernel"]]).rows ** 2
-        held = 6 * matrix if options["k"] is None else min(2 * matrix, 2**32)
-        return attempt * (4000 + held // 10**6)
-
     def spectrum_spec(self, wildcards) -> str:
-        return canonical(self._run(wildcards).spec["spectra"][wildcards.spectrum])
+        return canonical(self.run(wildcards).spec["spectra"][wildcards.spectrum])
 
     # -- metrics --------------------------------------------------------------------------------------------------------
 
     def metrics_spec(self, wildcards) -> str:
-        return canonical(self._run(wildcards).spec["metrics"])
+        return canonical(self.run(wildcards).spec["metrics"])
 
     def metrics_code(self, wildcards) -> str:
         """One digest a metric: an edit in one leaves the others' results alone."""
-        run_spec = self._run(wildcards).spec
+        run_spec = self.run(wildcards).spec
         shared = (self.datasets.module(run_spec["dataset"]), *self._models(wildcards.experiment, wildcards.run))
         return canonical(
             {name: code_digest("metrics.py", (module_name("metrics", name), *shared)) for name in run_spec["metrics"]}
         )
 
     def metrics_kernels(self, wildcards) -> list[str]:
-        names = self._named(wildcards, "kernel")
+        names = self.named(wildcards, "kernel")
         return [self.path(paths.kernel(wildcards.experiment, wildcards.run, name)) for name in names]
 
     def metrics_spectra(self, wildcards) -> list[str]:
-        names = self._named(wildcards, "spectrum")
+        names = self.named(wildcards, "spectrum")
         return [self.path(paths.spectrum(wildcards.experiment, wildcards.run, name)) for name in names]
 
-    def _named(self, wildcards, kind: str) -> list[str]:
+    def named(self, wildcards, kind: str) -> list[str]:
         """The kernels or spectra that the run's metrics name: a metric reads one exactly if an option names it."""
-        metrics: Mapping[str, Mapping] = self._run(wildcards).spec["metrics"]
+        metrics: Mapping[str, Mapping] = self.run(wildcards).spec["metrics"]
         return sorted({name for options in metrics.values() for name in named(options, kind)})
 
     def experiment_metrics(self, experiment: str) -> list[str]:
@@ -305,8 +270,3 @@ class Plan:
         raise ValueError(
             f"no stage {stage!r}; there are downloads, datasets, training, kernels, spectra, metrics, figures, claims"
         )
-
-
-def _grid_points(per_decade: int, first: int, last: int) -> int:
-    """Steps of a logarithmic grid (see :func:`lazyrich.training.steps.logarithmic`), at most."""
-    return math.ceil(per_decade * math.log10(last / first)) + 1 if per_decade and last >= first else 0

@@ -16,7 +16,8 @@ from lazyrich.artifacts import read_manifest
 from lazyrich.datasets.drawing import Drawer
 from lazyrich.datasets.splits import SPLITS
 from lazyrich.fingerprints import canonical
-from lazyrich.plan import FLOAT_BYTES, Plan
+from lazyrich.plan import Plan
+from lazyrich.plan_resources import FLOAT_BYTES
 from lazyrich.plugins import load
 from lazyrich.tiling import Tiling, band_count
 
@@ -111,7 +112,7 @@ def _plan_kernel(plan: Plan, run: sweeps.Run, name: str, shape: Shape, cost_of: 
     wildcards = SimpleNamespace(experiment=run.experiment, run=run.name, kernel=name)
     options, dataset = run.spec["kernels"][name], plan.configuration.datasets[run.spec["dataset"]]
     tiling, number = Tiling.of(options), FLOAT_BYTES[options["dtype"]]
-    networks = _networks(run, plan.kernel_counts(wildcards))
+    networks = _networks(run, plan.resources.kernel_counts(wildcards))
     costs = {network: _matrix_cost(json.loads(network), shape, tiling, cost_of) for network in networks}
     matrices = networks.total()
     points = 4 * math.prod(shape[0]) * sum(dataset[split] for split in SPLITS)
@@ -123,7 +124,7 @@ def _plan_kernel(plan: Plan, run: sweeps.Run, name: str, shape: Shape, cost_of: 
         columns=tiling.columns,
         tiles=len(tiling.tiles),
         bands=band_count(options),
-        asked=1e6 * plan.kernel_memory(wildcards, attempt=1),
+        asked=1e6 * plan.resources.kernel_memory(wildcards, attempt=1),
         memory=PROCESS + 2 * points + 3 * number * tiling.edge**2 + workspace,
         disk=float(number) * tiling.rows * tiling.columns * matrices,
         operations=sum(costs[network][0] * count for network, count in networks.items()) * number / 4,
