@@ -1,6 +1,7 @@
 """One run at a time; a lock is respected as long as its holder lives, and no longer."""
 
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import psutil
@@ -33,10 +34,14 @@ def training(world: World, *command: str) -> Command:
 
 
 def _drawn(world: World) -> bool:
-    """Whether the figure of the datasets is there, and Snakemake has written all that it has to say of it."""
+    """Whether the figure of the datasets is there, and Snakemake has written all that it has to say of it.
+
+    Snakemake dates the files of a job anew when it takes note of its end, which on a busy machine can be seconds after they appeared.
+    """
+    noted = world / ".snakemake/metadata" / b64encode(b"results/figures/datasets.png").decode()
     before = snapshot(world)
     time.sleep(1)
-    return world / "results/figures/datasets.png" in before and snapshot(world) == before
+    return noted in before and snapshot(world) == before
 
 
 def snapshot(world: World) -> dict[Path, int]:
