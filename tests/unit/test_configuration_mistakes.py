@@ -58,6 +58,12 @@ MISTAKES = {
     "option of a whole paper's figure": (PAPER, "title: A title", "title: A title\nfigures:\n  learning_curves: {widht: 5}", 5, ["figures.learning_curves.widht: unknown key 'widht'; did you mean 'width'?"]),
     "smallest scale": (PAPER, "question: What?", "question: What?\n    smallest_scale: reducd", 7, ["gap.smallest_scale: 'reducd' is not allowed; did you mean 'reduced'? allowed: smoke, reduced or full"]),
     "unused key": (PAPER, "optimizer: sgd", "optimizer: sgd\n      momentum: 0.5", 18, ["training.momentum: this is read only with `optimizer: momentum`, not with 'sgd'"]),
+    "unused speeds": (PAPER, "optimizer: sgd", "optimizer: sgd\n      speeds: [1, 2, 3]", 18, ["training.speeds: this is read only with `optimizer: speed_limited`, not with 'sgd'"]),
+    "speed": (PAPER, "optimizer: sgd", "optimizer: speed_limited\n      speeds: [1, 0, 3]", 18, ["training.speeds[1]: 0 is not allowed; allowed: a number greater than 0"]),
+    "speeds that are no list": (PAPER, "optimizer: sgd", "optimizer: speed_limited\n      speeds: 500", 18, ["training.speeds: 500 is not allowed; allowed: a list of values, each a number greater than 0"]),
+    "no speeds": (PAPER, "optimizer: sgd", "optimizer: speed_limited\n      speeds: []", 18, ["training.speeds: [] is not allowed; allowed: a list of values, each a number greater than 0"]),
+    "number of speeds": (PAPER, "optimizer: sgd", "optimizer: speed_limited\n      speeds: [500, 0.002]", 18, ["training.speeds: there are 2 speeds, but an mlp of 2 hidden layers has 3 with weights; give 3 speeds"]),
+    "sweep of speeds": (PAPER, "training.max_steps:", "training.speeds:", None, ["unknown key to sweep 'training.speeds'"]),
     "sweep key": (PAPER, "training.max_steps:", "training.max_step:", None, ["unknown key to sweep 'training.max_step'; did you mean 'training.max_steps'?"]),
     "sweep key without its tree": (PAPER, "training.max_steps:", "max_steps:", None, ["did you mean 'training.max_steps'?"]),
     "sweep of a mapping": (PAPER, "training.max_steps:", "training.evaluate:", None, ["unknown key to sweep 'training.evaluate'; did you mean"]),
@@ -137,6 +143,33 @@ def test_keys_of_one_architecture_are_allowed_where_an_axis_has_it_and_enter_no_
     edit(root, PAPER, "[cnn, vit, mlp, resnet]", "[cnn, mlp, resnet]")
     found = problems(root)
     assert len(found) == 2 and all("this is read only with `architecture: vit`" in problem for problem in found)
+
+
+def test_speeds_enter_only_the_training_that_gives_them(root: Path) -> None:
+    assert "speeds" not in load(root, None, MEMBERS).experiments["gap"]["training"]
+    edit(root, PAPER, "optimizer: sgd", "optimizer: speed_limited")
+    plain = load(root, None, MEMBERS).experiments["gap"]["training"]
+    assert "speeds" not in plain
+    edit(root, PAPER, "optimizer: speed_limited", "optimizer: speed_limited\n      speeds: [500, 0.002, 2e-3]")
+    assert load(root, None, MEMBERS).experiments["gap"]["training"] == {**plain, "speeds": [500, 0.002, 0.002]}
+
+
+def test_speeds_are_counted_at_every_sweep_point_of_an_mlp_that_reads_them(root: Path) -> None:
+    on_images(root, "architecture: mlp\n      hidden_layers: 1\n      width: 16")
+    edit(root, PAPER, "optimizer: sgd", "optimizer: sgd\n      speeds: [500, 0.002, 0.002]")
+    line = edit(root, PAPER, "{training.train_size: [8, 32]}", "{training.optimizer: [sgd, speed_limited]}")
+    (problem,) = problems(root)
+    where = f"{PAPER}:{line}: experiments.gap.sweep.members.size.'training.optimizer'[1]: there are 3 speeds, but"
+    assert problem.startswith(where) and "1 hidden layers has 2 with weights; give 2 speeds" in problem
+    edit(root, PAPER, "hidden_layers: 1", "hidden_layers: 2")
+    load(root, None, MEMBERS)
+    edit(root, PAPER, "[sgd, speed_limited]", "[sgd, speed_limited], model.hidden_layers: [3, 2]")
+    load(root, None, MEMBERS)
+    edit(root, PAPER, "[3, 2]", "[2, 3]")
+    (problem,) = problems(root)
+    assert "size.'model.hidden_layers'[1]: there are 3 speeds, but an mlp of 3 hidden layers has 4" in problem
+    edit(root, PAPER, "architecture: mlp\n      hidden_layers: 2", "architecture: resnet\n      hidden_layers: 2")
+    load(root, None, MEMBERS)  # counted when training starts
 
 
 @pytest.mark.parametrize("keys", ["width: 6", "width: 16\n      heads: 3"])

@@ -41,6 +41,8 @@ POINT_KEYS = (
     "kernels.",
     "model.width",
     "model.heads",
+    "model.hidden_layers",
+    "training.optimizer",
     *_CLOSED_FORM,
     _CLOSED_FORM_KEY,
 )
@@ -174,6 +176,13 @@ def point_mistakes(
         if width % heads:
             text = f"the width of a vit is divided among its {heads} heads, and {width} is no multiple of {heads}"
             yield ("model.width", "model.heads", "model.architecture"), f"{text}; change `width` or `heads`"
+    speeds = spec["training"].get("speeds")
+    if speeds is not None and architecture == "mlp" and value("training.optimizer") == "speed_limited":
+        hidden = value("model.hidden_layers")
+        if len(speeds) != hidden + 1:
+            text = f"there are {len(speeds)} speeds, but an mlp of {hidden} hidden layers has {hidden + 1} with weights"
+            keys = ("training.speeds", "model.hidden_layers", "training.optimizer", "model.architecture")
+            yield keys, f"{text}; give {hidden + 1} speeds"
     if "feature_learning_gap" in spec["metrics"] and value(_CLOSED_FORM_KEY):
         for key, (allowed, reason) in _CLOSED_FORM.items():
             if value(key) not in allowed:

@@ -75,8 +75,8 @@ def learning_rate_scale(spec: Mapping[str, Any], model: nn.Module) -> float:
     Outputs move at the rate learning_rate * NTK. The NTK is proportional to 1 / gamma^2 and, in mup, to 1 / fan_in of
     the readout besides, so the factor is gamma^2 (standard, ntk) or fan_in * gamma^2 (mup). In the standard
     parametrization the NTK also grows with width, and in all of them with init_scale; this factor leaves both alone. It
-    is meant for gradient descent with or without momentum; Adam, whose steps do not follow the size of the gradient,
-    needs none.
+    is meant for gradient descent with or without momentum; Adam and speed limited optimisation, whose
+    steps do not follow the size of the gradient, need none.
     """
     parametrization = Parametrization.from_spec(spec)
     width_factor = readout_layer(model).in_features if parametrization.name == "mup" else 1

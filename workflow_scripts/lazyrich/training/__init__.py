@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = exports(
     {
         "Training": "loop",
         "Network": "loop",
+        "SpeedLimitedSGD": "speed_limited",
         "TrainedRun": "reading",
+        "speed_groups": "speed_limited",
     },
 )

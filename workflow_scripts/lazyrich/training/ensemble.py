@@ -16,7 +16,7 @@ CHUNK = 2048
 
 
 class Ensemble(ABC):
-    """Networks of one shape, with the tensors that an elementwise optimiser changes.
+    """Networks of one shape, with the tensors that an optimiser changes: in a stack an elementwise one, alone any.
 
     A network's result does not depend on the company it is trained in but for rounding. What is known of the last bit is stated
     in :mod:`lazyrich.training.stack`.

@@ -68,7 +68,9 @@ class Training:
         if first.model["centered"]:
             self._centre()
         self.learning_rate = objective.base_learning_rate(self.settings, first.model, networks[0].module)
-        self.optimizer = objective.optimizer(self.settings, self.ensemble.parameters(), self.learning_rate)
+        self.optimizer = objective.optimizer(
+            self.settings, self.ensemble.parameters(), self.learning_rate, networks[0].module
+        )
         last = self.settings["max_steps"]
         self._evaluate_at = {0, last, *logarithmic(self.settings["evaluate"], last)}
         self._checkpoint_at = {0, last, *logarithmic(self.settings["checkpoints"], last)}

@@ -8,6 +8,12 @@ from torch import Tensor, nn
 from lazyrich.datasets.reading import Split
 from lazyrich.models.parametrization import learning_rate_scale
 from lazyrich.training.samples import Batch
+from lazyrich.training.speed_limited import SpeedLimitedSGD, speed_groups
+
+#: Optimisers that are gradient descent: their steps follow the size of the gradient.
+DESCENT = ("sgd", "momentum")
+#: Optimisers that treat every number by itself, and so networks that lie in one tensor as if each were alone.
+ELEMENTWISE = (*DESCENT, "adam")
 
 
 def sample_losses(name: str, outputs: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
@@ -41,14 +47,25 @@ def accuracy(outputs: Tensor, split: Split) -> float:
 
 
 def base_learning_rate(training: dict, model: dict, module: nn.Module) -> float:
-    """The rate given to the optimiser: for SGD, scaled so that ``learning_rate`` means the same at every width and gamma."""
-    scaled = training["learning_rate_scaling"] == "function_space" and training["optimizer"] != "adam"
+    """The rate given to the optimiser: for gradient descent, scaled so that ``learning_rate`` means the same at every width and gamma."""
+    scaled = training["learning_rate_scaling"] == "function_space" and training["optimizer"] in DESCENT
     return training["learning_rate"] * (learning_rate_scale(model, module) if scaled else 1.0)
 
 
-def optimizer(training: dict, parameters: list[Tensor], learning_rate: float) -> torch.optim.Optimizer:
-    """``sgd``, ``momentum`` (SGD with heavy-ball momentum) or ``adam``, all elementwise, in one pass over the parameters."""
+def optimizer(
+    training: dict, parameters: list[Tensor], learning_rate: float, module: nn.Module
+) -> torch.optim.Optimizer:
+    """``sgd``, ``momentum`` (SGD with heavy-ball momentum) or ``adam``, all elementwise, in one pass over the parameters.
+
+    Or ``speed_limited``, which needs to know the layers: ``parameters`` must be those of ``module``, a network that is trained alone.
+    ValueError where they are not, or where ``speeds`` does not have a speed for each layer.
+    """
     decay = training["weight_decay"]
+    if training["optimizer"] == "speed_limited":
+        if set(parameters) != set(module.parameters()):
+            text = "a stack of networks does not keep layers apart, whose norms the optimizer `speed_limited` takes"
+            raise ValueError(f"{text}; train each network alone")
+        return SpeedLimitedSGD(speed_groups(module, training.get("speeds")), lr=learning_rate, weight_decay=decay)
     if training["optimizer"] == "adam":
         return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay, fused=True)
     momentum = training["momentum"] if training["optimizer"] == "momentum" else 0.0

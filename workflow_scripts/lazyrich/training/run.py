@@ -16,7 +16,7 @@ from lazyrich.devices import describe as describe_device
 from lazyrich.fingerprints import canonical
 from lazyrich.models.state import parameter_layout
 from lazyrich.progress import Progress
-from lazyrich.training import history, members
+from lazyrich.training import history, members, objective
 from lazyrich.training.loop import Network, Training
 from lazyrich.training.members import Member
 from lazyrich.training.stacking import stack_limit
@@ -142,11 +142,14 @@ def _outcome(networks: list[Network]) -> str:
 
 
 def _stack_limits(waiting: list[Member], dataset: Dataset) -> dict[str, int]:
-    """How many networks of its kind are trained together at most, by member name."""
+    """How many networks of its kind are trained together at most, by member name; 1 if its optimiser is not elementwise."""
     input_shape, _ = dataset.shape()
     known: dict[str, int] = {}
     limits = {}
     for member in waiting:
+        if member.training["optimizer"] not in objective.ELEMENTWISE:
+            limits[member.name] = 1
+            continue
         batch_size = members.batch_size(member.training)
         kind = canonical([member.model, batch_size])
         if kind not in known:
