@@ -15,6 +15,7 @@ from small_runs import CHAIN, dataset, kernels, member_data, run_spec, seeds, sp
 OPTIONS = {
     "after_kernel": {"kernels": ["ntk", "ck"]},
     "conjugate_kernel_strength": {"kernel": "probe", "spectrum": "spectrum"},
+    "early_time_alignment": {"layers": [0, 1]},
     "feature_learning_gap": {"closed_form": True, "kernel": "ntk", "epsilon": 0.1, "matched": True},
     "feature_quality": {},
     "fisher": {"samples": 12},

@@ -8,7 +8,7 @@ import pytest
 
 import lazyrich
 
-PACKAGES = ("datasets", "models", "training", "kernels", "spectra", "metrics")
+PACKAGES = ("datasets", "models", "training", "kernels", "spectra", "metrics", "theory")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
