@@ -29,14 +29,22 @@ RATIO = "nfa_ratio"
 #: Defined through the change of the weights, which is zero at step 0 (0/0).
 OF_CHANGE = ("centered_nfa", "centered_nfa_null", RATIO)
 TITLE = "The neural feature ansatz over training"
+#: Axes that can have a column of panels for each of their values -> the title of a column.
+FACETS = {
+    "init_scale": "initial scale {}",
+    "method": "{}",
+    "hidden_layers": "{} hidden layers",
+    "activation": "{}",
+    "batch": "batches of {}",
+}
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure.
 
     Args:
-        table: tidy rows of one experiment, with a column of panels for each value of the axis ``init_scale`` if there
-            is one. Metrics over steps: ``uncentered_nfa``, ``centered_nfa``, ``nfm_egop_correlation``, the first two
+        table: tidy rows of one experiment, with a column of panels for each value of the first axis of :data:`FACETS` that it
+            has. Metrics over steps: ``uncentered_nfa``, ``centered_nfa``, ``nfm_egop_correlation``, the first two
             with ``_null``, and ``nfa_ratio``, as far as there are. Of several layers the first is drawn.
         spec: ``title``, ``palette`` and ``width`` (inches).
 
@@ -46,15 +54,16 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
     rows, remark = prepare(table, "alignment_over_training", [], (*CORRELATIONS, *NULLS, RATIO))
     rows = rows[rows["step"].notna() & ((rows["step"] > 0) | ~rows["metric"].isin(OF_CHANGE))]
     rows, layer = first_layer(rows)
-    scales = levels(rows, "init_scale")
+    axis = next((name for name in FACETS if levels(rows, name) != [""]), "init_scale")
     numbers: list[pd.DataFrame] = []
     handles: dict[str, Artist] = {}
     with style.context():
-        figure, panels = style.panels(spec, 2, len(scales), 2.3, sharex=True, sharey="row")
-        for column, scale in enumerate(scales):
-            here = at_level(rows, "init_scale", scale)
+        figure, panels = style.panels(spec, 2, len(levels(rows, axis)), 2.3, sharex=True, sharey="row")
+        for column, level in enumerate(levels(rows, axis)):
+            here = at_level(rows, axis, level)
             upper, lower = panels[:, column]
-            upper.set_title(f"initial scale {scale}" if scale else "all trainings")
+            upper.set_title(FACETS[axis].format(style.words(level)) if level else "all trainings")
+            scale = {axis: level}
             for metric, (series, label) in CORRELATIONS.items():
                 numbers.append(_series(upper, here, metric, series, scale, spec, (handles, label)))
             for metric, series in NULLS.items():
@@ -77,7 +86,7 @@ def _series(
     rows: pd.DataFrame,
     metric: str,
     series: str,
-    scale: str,
+    scale: dict[str, str],
     spec: Mapping,
     legend: tuple[dict[str, Artist], str] | None,
     *,
@@ -92,11 +101,17 @@ def _series(
         handles.setdefault(label, line)
     if seeds:
         thin_seeds(axes, per_seed, series, spec)
-    return plotted(per_seed, summary, "step", init_scale=scale, metric=metric, series=series)
+    return plotted(per_seed, summary, "step", **scale, metric=metric, series=series)
 
 
 def _null(
-    axes: Axes, rows: pd.DataFrame, metric: str, series: str, scale: str, spec: Mapping, handles: dict[str, Artist]
+    axes: Axes,
+    rows: pd.DataFrame,
+    metric: str,
+    series: str,
+    scale: dict[str, str],
+    spec: Mapping,
+    handles: dict[str, Artist],
 ) -> pd.DataFrame:
     """The rotated-kernel null as a band from its least to its largest value at each step."""
     values = rows[rows["metric"] == metric]
@@ -125,7 +140,7 @@ def _null(
             "high": ends["max"].to_numpy(),
         }
     )
-    return table.assign(kind="range", seed="", n_seeds=count.to_numpy(), init_scale=scale, metric=metric, series=series)
+    return table.assign(kind="range", seed="", n_seeds=count.to_numpy(), **scale, metric=metric, series=series)
 
 
 def _in_words(layer: str) -> str:

@@ -57,7 +57,9 @@ GREY = "0.35"
 WORDS = {
     "mlp": "MLP", "cnn": "CNN", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar5m": "CIFAR-5M", "svhn": "SVHN",
     "celeba": "CelebA", "cifar10_large": "CIFAR-10", "mnist_large": "MNIST",
-    "resnet": "ResNet", "vit": "ViT", "mup": "μP", "ntk": "NTK",
+    "resnet": "ResNet", "vit": "ViT", "mup": "μP", "sgd": "gradient descent", "speed_limited": "speed limited (SLO)", "relu": "ReLU",
+    "chain_wide": "chain monomial", "chain_wide_power": "chain monomial, covariance 1/k", "noise_wide": "random labels",
+    "noise_wide_power": "random labels, covariance 1/k", "ntk": "NTK",
 }  # fmt: skip
 
 SIZES = {
@@ -135,8 +137,9 @@ def ordered(place: int, count: int) -> tuple[tuple[float, float, float], str]:
 
 
 def title(figure: Figure, spec: Mapping, default: str) -> None:
-    """The title over the whole figure: ``spec["title"]`` or the figure's own."""
-    figure.suptitle(spec.get("title") or default, weight="bold")
+    """The title over the whole figure: ``spec["title"]`` or the figure's own, in as many lines as it takes."""
+    words = spec.get("title") or default
+    figure.suptitle(textwrap.fill(words, int(figure.get_figwidth() * 10)), weight="bold")
 
 
 def legend(figure: Figure, handles: Mapping[str, Artist], *sentences: str) -> None:
