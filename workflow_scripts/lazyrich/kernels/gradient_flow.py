@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from lazyrich.kernels.regression import check_regression
+
 
 class StoppedFlow(NamedTuple):
     """Gradient flow of a kernel, at the time when it reached a training loss.
@@ -46,12 +48,9 @@ def stopped_gradient_flow(K: ArrayLike, y: ArrayLike, K_test: ArrayLike, loss: f
     Source: Jacot et al., arXiv 1806.07572, section 5; Ali et al., arXiv 1810.10082, for early stopping as regularisation.
     """
     kernel, targets, other = (np.asarray(array, dtype=np.float64) for array in (K, y, K_test))
-    if targets.ndim != 2 or kernel.shape != (len(targets),) * 2 or other.ndim != 2 or other.shape[1] != len(targets):
-        raise ValueError(
-            f"K {kernel.shape}, y {targets.shape} and K_test {other.shape} do not fit; expected (n, n), (n, outputs), (n_test, n)"
-        )
-    if not (np.isfinite(kernel).all() and np.isfinite(targets).all() and np.isfinite(other).all()):
-        raise ValueError("the kernel or the targets have values that are not finite")
+    check_regression(kernel, targets, other)
+    if targets.ndim != 2:
+        raise ValueError(f"y {targets.shape} does not fit; expected (n, outputs)")
     if not loss >= 0:
         raise ValueError(f"loss={loss} must not be negative")
     values, vectors = np.linalg.eigh(kernel)

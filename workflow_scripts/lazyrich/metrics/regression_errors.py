@@ -18,12 +18,17 @@ class RegressionError(NamedTuple):
     accuracy: float | None
 
 
+def target_variance(targets: NDArray[np.floating]) -> float:
+    """The variance of targets (n, outputs), averaged over outputs: the error of predicting their mean."""
+    return float(targets.var(axis=0).mean())
+
+
 def regression_error(predictions: NDArray[np.floating], test: Split) -> RegressionError:
     """The error of predictions (n, outputs) at the n points of ``test``; mean and variance are averaged over outputs."""
     truth = test.targets.double().numpy()
     if predictions.shape != truth.shape:
         raise ValueError(f"predictions {predictions.shape} and targets {truth.shape} must have one shape, (n, outputs)")
-    error = float(np.square(predictions - truth).mean()) / float(truth.var(axis=0).mean())
+    error = float(np.square(predictions - truth).mean()) / target_variance(truth)
     if test.labels is None:
         return RegressionError(error, None)
     return RegressionError(error, float((predictions.argmax(axis=1) == test.labels.numpy()).mean()))

@@ -7,6 +7,7 @@ import numpy as np
 from lazyrich.kernels.regression import KernelRegression, kernel_regression
 from lazyrich.metrics.member import MemberData, Row
 from lazyrich.metrics.regression_errors import RegressionError, regression_error
+from lazyrich.metrics.stored_regression import stored_regression
 
 
 def measure(member: MemberData, kernels: list[str]) -> Iterator[Row]:
@@ -31,16 +32,14 @@ def measure(member: MemberData, kernels: list[str]) -> Iterator[Row]:
 
 
 def _regressions(member: MemberData, kernel: str) -> Iterator[Row]:
-    held, size = member.kernels[kernel].manifest["spec"], len(member.train.targets)
-    if (held.get("columns") or held["rows"]).get("train", 0) < size:
+    regression = stored_regression(member, kernel)
+    if regression is None:
         return
-    tested, targets = held["rows"]["test"], member.train.targets.double().numpy()
-    test = member.split("test").take(slice(tested))
+    targets, test = member.train.targets.double().numpy(), regression.test
     found: dict[str, RegressionError] = {}
     for stage, step in member.kernel_stages(kernel).items():
-        own = member.kernel(kernel, stage, {"train": size}, {"train": size})
-        other = member.kernel(kernel, stage, {"test": tested}, {"train": size})
-        dead = KernelRegression(np.zeros((tested, targets.shape[1])), 0.0)
+        own, other = regression.blocks(stage)
+        dead = KernelRegression(np.zeros((len(other), targets.shape[1])), 0.0)
         fit = kernel_regression(own, targets, other) if own.any() else dead
         found[stage] = regression_error(fit.predictions, test)
         yield Row(f"{kernel}_regression_error", found[stage].error, step)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lazyrich.datasets.reading import Dataset, labels_are_true
+from lazyrich.datasets.reading import Dataset, Split, labels_are_true
 from lazyrich.fingerprints import canonical
 from lazyrich.kernels.closed_form import relu_ntk, relu_ntk_diagonal
 from lazyrich.kernels.gradient_flow import stopped_gradient_flow
@@ -16,6 +16,8 @@ from lazyrich.kernels.nested_regression import learning_curve
 from lazyrich.kernels.regression import kernel_regression
 from lazyrich.metrics.crossing import critical_dataset_size
 from lazyrich.metrics.member import MemberData, Row, TableRow
+from lazyrich.metrics.regression_errors import regression_error, target_variance
+from lazyrich.metrics.stored_regression import stored_regression
 from lazyrich.training.reading import TrainedRun
 
 #: The axis along which the critical size is read.
@@ -52,10 +54,8 @@ def measure(
     Source: Goring et al., arXiv 2507.19680.
     """
     final = member.steps[-1]
-    test = member.split("test")
-    truth = test.targets.double().numpy()
     if closed_form:
-        network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
+        network = _network_error(member, member.split("test"))
         found = _ntk_errors(member.run, member.dataset, _setting(member))[member.training_spec[SIZE]]
         yield Row("ntk_test_error", found.error, final)
         yield Row("test_error_ratio", network / found.error, final)
@@ -130,7 +130,7 @@ def _nested_errors(members: list[MemberData]) -> dict[int, _NTKError]:
         jitter=0.0,
         overwrite=True,
     )
-    errors = curve.errors.mean(axis=1) / _variance(truth)
+    errors = curve.errors.mean(axis=1) / target_variance(truth)
     return {
         size: _NTKError(error, JITTER + curve.jitter)
         for size, error in zip(curve.sizes.tolist(), errors.tolist(), strict=True)
@@ -144,23 +144,19 @@ def _initial_outputs(member: MemberData, inputs: torch.Tensor) -> np.ndarray | f
 
 
 def _empirical(member: MemberData, kernel: str, matched: bool) -> Iterator[Row]:
-    targets, held = member.train.targets.double().numpy(), member.kernels[kernel].manifest["spec"]
-    size = len(targets)
-    if (held.get("columns") or held["rows"]).get("train", 0) < size:
+    regression = stored_regression(member, kernel)
+    if regression is None:
         return
-    tested, final = held["rows"]["test"], member.steps[-1]
-    test = member.split("test").take(slice(tested))
-    truth = test.targets.double().numpy()
-    own = member.kernel(kernel, "initial", {"train": size}, {"train": size})
-    other = member.kernel(kernel, "initial", {"test": tested}, {"train": size})
+    targets, test, final = member.train.targets.double().numpy(), regression.test, member.steps[-1]
+    own, other = regression.blocks("initial")
     start, start_at_test = _initial_outputs(member, member.train.inputs), _initial_outputs(member, test.inputs)
-    network = _relative_error(member.outputs(final, test.inputs).numpy(), truth)
+    network = _network_error(member, test)
     found = {"empirical": kernel_regression(own, targets - start, other).predictions}
     if matched:
         loss = float(np.square(member.outputs(final, member.train.inputs).numpy() - targets).mean())
         found["matched"] = stopped_gradient_flow(own, targets - start, other, loss).predictions
     for name, predictions in found.items():
-        error = _relative_error(start_at_test + predictions, truth)
+        error = regression_error(start_at_test + predictions, test).error
         yield Row(f"ntk_test_error_{name}", error, final)
         yield Row(f"test_error_ratio_{name}", network / error, final)
         yield Row(f"feature_learning_gap_{name}", error - network, final)
@@ -189,9 +185,6 @@ def summarize(rows: Iterable[TableRow], epsilon: float, **_: object) -> Iterator
         yield {**dict(key), "layer": "", "metric": CRITICAL[ratio], "value": size}
 
 
-def _variance(truth: np.ndarray) -> float:
-    return float(truth.var(axis=0).mean())
-
-
-def _relative_error(predictions: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.square(predictions - truth).mean()) / _variance(truth)
+def _network_error(member: MemberData, test: Split) -> float:
+    """Of the trained network, relative to the variance of the targets."""
+    return regression_error(member.outputs(member.steps[-1], test.inputs).numpy(), test).error

@@ -42,8 +42,8 @@ def measure(
     baselines like the radial ones.
 
     Members with more than ``largest`` training points have no rows. What members share, a draw, a size and labels, is computed
-    once for all of them. Source: the comparison with kernels in
-    Goring et al., arXiv 2507.19680; Lee et al., arXiv 2007.15801, for these baselines.
+    once for all of them. Source: the comparison with kernels in Goring et al., arXiv 2507.19680; Lee et al., arXiv 2007.15801,
+    for these baselines.
     """
     step = member.steps[-1]
     if largest is not None and member.training_spec["train_size"] > largest:

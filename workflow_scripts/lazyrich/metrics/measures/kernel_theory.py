@@ -14,6 +14,7 @@ from lazyrich.kernels.regression import kernel_regression
 from lazyrich.metrics.kernel_theory import power_spectrum, predicted_learning_curve
 from lazyrich.metrics.member import MemberData, Row
 from lazyrich.metrics.power_law import power_law_exponent
+from lazyrich.metrics.regression_errors import target_variance
 from lazyrich.spectra.dense import dense_eigenpairs
 from lazyrich.training.reading import TrainedRun
 
@@ -91,7 +92,7 @@ def _targets(pool: Sequence[Split]) -> np.ndarray:
 def rows(K: np.ndarray, targets: np.ndarray, options: Options, generator: np.random.Generator) -> Iterator[Row]:
     """The rows of a kernel (N, N) and targets (N, outputs)."""
     K = np.asarray(K, dtype=np.float64)
-    count, unit, variance = len(K), float(K.diagonal().mean()), float(targets.var(axis=0).mean())
+    count, unit, variance = len(K), float(K.diagonal().mean()), target_variance(targets)
     found, vectors, _ = dense_eigenpairs(torch.from_numpy(K))
     values = found.numpy()
     power = power_spectrum(vectors.numpy().T, targets)
