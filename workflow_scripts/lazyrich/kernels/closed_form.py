@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lazyrich.kernels.arc_cosine import POWERS, arc_cosine_layer, snap_to_parallel
+from lazyrich.kernels.pairwise import flattened, in_chunks
 
 # Entries worked on at once: four arrays of 512 KiB stay in cache.
 CHUNK_ENTRIES = 2**16
@@ -156,10 +157,7 @@ class _Points(NamedTuple):
 
 def _points(x: ArrayLike | Tensor, network: _Network) -> _Points:
     network.check()
-    array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
-    if array.ndim < 2:
-        raise ValueError(f"inputs have shape {array.shape}; samples must stand along the first of at least two axes")
-    points = array.reshape(len(array), -1).astype(np.float64)
+    points = flattened(x)
     norms = np.linalg.norm(points, axis=1)
     weights, biases = [], []
     # E[max(0, u)^(2q)] = (2q - 1)!! / 2 for u ~ N(0, 1).
@@ -194,18 +192,11 @@ def _kernel(
             f"x1 has {rows.directions.shape[1]} features per sample and x2 has {columns.directions.shape[1]}; "
             "they must agree"
         )
-    kernel = np.empty((len(rows.directions), len(columns.directions)))
-    step = max(1, CHUNK_ENTRIES // max(1, kernel.shape[1]))
-    for i in range(0, len(kernel), step):
-        chunk, others = slice(i, i + step), slice(i if symmetric else 0, None)
-        block = _recursion(_part(rows, chunk), _part(columns, others), network, tangent)
-        if symmetric:
-            size = len(block)
-            # A matrix product may round (a, b) and (b, a) differently, so the upper triangle is mirrored.
-            block[:, :size] = np.triu(block[:, :size]) + np.triu(block[:, :size], 1).T
-            kernel[i + size :, chunk] = block[:, size:].T
-        kernel[chunk, others] = block
-    return kernel
+
+    def compute(chunk: slice, others: slice) -> NDArray[np.float64]:
+        return _recursion(_part(rows, chunk), _part(columns, others), network, tangent)
+
+    return in_chunks(len(rows.directions), len(columns.directions), symmetric, CHUNK_ENTRIES, compute)
 
 
 def _part(points: _Points, chosen: slice) -> _Points:

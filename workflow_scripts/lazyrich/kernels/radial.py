@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from lazyrich.kernels.pairwise import flattened, in_chunks
+
 # Entries worked on at once: an array of 2 MiB stays in cache.
 CHUNK_ENTRIES = 2**18
 
@@ -95,10 +97,7 @@ def _check_bandwidth(bandwidth: float) -> None:
 
 
 def _points(x: ArrayLike | Tensor) -> NDArray[np.float64]:
-    array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
-    if array.ndim < 2:
-        raise ValueError(f"inputs have shape {array.shape}; samples must stand along the first of at least two axes")
-    points = array.reshape(len(array), -1).astype(np.float64)
+    points = flattened(x)
     if not np.isfinite(points).all():
         raise ValueError(f"{int((~np.isfinite(points)).sum())} input values are not finite; mend or drop those samples")
     return points
@@ -119,20 +118,14 @@ def _of_squared_distances(
     rows = rows - mean
     columns = rows if symmetric else columns - mean
     row_squares, column_squares = (np.einsum("ij,ij->i", points, points) for points in (rows, columns))
-    kernel = np.empty((len(rows), len(columns)))
-    step = max(1, CHUNK_ENTRIES // max(1, len(columns)))
-    for i in range(0, len(kernel), step):
-        chunk, others = slice(i, i + step), slice(i if symmetric else 0, None)
+
+    def compute(chunk: slice, others: slice) -> NDArray[np.float64]:
         norms = row_squares[chunk, None] + column_squares[others]
         block = norms - 2 * (rows[chunk] @ columns[others].T)
         block[block < SAME_POINT * norms] = 0.0
         if symmetric:
             np.fill_diagonal(block, 0.0)
         profile(block)
-        if symmetric:
-            size = len(block)
-            # A matrix product may round (a, b) and (b, a) differently, so the upper triangle is mirrored.
-            block[:, :size] = np.triu(block[:, :size]) + np.triu(block[:, :size], 1).T
-            kernel[i + size :, chunk] = block[:, size:].T
-        kernel[chunk, others] = block
-    return kernel
+        return block
+
+    return in_chunks(len(rows), len(columns), symmetric, CHUNK_ENTRIES, compute)
