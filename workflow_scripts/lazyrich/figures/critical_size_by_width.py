@@ -161,16 +161,11 @@ def _places(sizes: pd.DataFrame, column: str) -> np.ndarray:
     return np.select([value > largest, value <= smallest], [largest * OUTSIDE, smallest / OUTSIDE], value)
 
 
-def _few(sizes: list[float]) -> list[float]:
-    """At most four of the sizes, to be labelled."""
-    return sizes[:: max(1, -(-len(sizes) // 4))]
-
-
 def _ratio_scales(panels: list[Axes], sizes: list[float]) -> None:
     for axes in panels:
         axes.set(xscale="log", yscale="log", xlabel="training-set size m (points)")
         axes.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
-        axes.xaxis.set_major_locator(FixedLocator(_few(sizes)))
+        axes.xaxis.set_major_locator(FixedLocator(style.few(sizes)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(style.plain_numbers))
     style.log_ticks(panels[0].yaxis, *panels[0].get_ylim())
@@ -192,7 +187,7 @@ def _size_scales(axes: Axes, critical: pd.DataFrame, sizes: list[float], widths:
     axes.axhspan(largest, high, color=style.GREY, alpha=0.1, linewidth=0)
     axes.axhspan(low, smallest, color=style.GREY, alpha=0.1, linewidth=0)
     ticks = {smallest / OUTSIDE: f"≤ {smallest:,.0f}", largest * OUTSIDE: f"> {largest:,.0f}"}
-    ticks |= {size: style.plain_numbers(size) for size in _few(sizes) if smallest < size < largest}
+    ticks |= {size: style.plain_numbers(size) for size in style.few(sizes) if smallest < size < largest}
     axes.yaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda size, _: ticks.get(size, "")))

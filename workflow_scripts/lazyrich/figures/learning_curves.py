@@ -144,5 +144,5 @@ def _scales(panels: np.ndarray, sizes: list[float], end: float) -> None:
         axes.set_yscale("log")
         axes.set_xlim(min(sizes) / 1.3, end)
         axes.xaxis.set_major_formatter(FuncFormatter(style.plain_numbers))
-        axes.xaxis.set_major_locator(FixedLocator(sizes[:: max(1, -(-len(sizes) // 4))]))  # at most four labels
+        axes.xaxis.set_major_locator(FixedLocator(style.few(sizes)))
         axes.xaxis.set_minor_locator(NullLocator())

@@ -82,7 +82,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> tuple[Figure, pd.DataFrame]:
 
 def _scales(axes: Axes, shares: list[float], metric: str) -> None:
     """Ordinates from 0, but for the gap, which has a sign; a test error of nearly 0 is to be seen whole."""
-    axes.xaxis.set_major_locator(FixedLocator(shares[:: max(1, -(-len(shares) // 4))]))
+    axes.xaxis.set_major_locator(FixedLocator(style.few(shares)))
     axes.xaxis.set_minor_locator(FixedLocator(shares))
     axes.xaxis.set_major_formatter(FuncFormatter(style.plain_numbers))
     axes.set_xlim(min(shares) - 0.08, max(shares) + 0.1)

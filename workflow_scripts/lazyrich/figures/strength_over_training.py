@@ -197,7 +197,7 @@ def _abscissa(panels: Sequence[Axes], errors: pd.Series) -> None:
     for axes in panels:
         axes.set_xscale("log")
         axes.set_xlim(high, low)
-        axes.xaxis.set_major_locator(FixedLocator(ticks[:: max(1, -(-len(ticks) // 4))]))
+        axes.xaxis.set_major_locator(FixedLocator(style.few(ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(style.plain_numbers))
 

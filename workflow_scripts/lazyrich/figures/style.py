@@ -194,6 +194,11 @@ def words(name: str) -> str:
     return WORDS.get(name, name.replace("_", " "))
 
 
+def few(values: Sequence[float]) -> Sequence[float]:
+    """At most four of the values, evenly spaced, to be labelled."""
+    return values[:: max(1, -(-len(values) // 4))]
+
+
 def plain_numbers(value: float, _position: object = None) -> str:
     """A tick label without powers of ten: "0.01", "1", "1,000"."""
     return f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lazyrich.models.activations import ACTIVATIONS
+from lazyrich.models.images import image_shape
 from lazyrich.models.layers import Conv2d, Linear
 from lazyrich.models.parametrization import Parametrization
 from lazyrich.specification import choice, flag, whole_number
@@ -66,13 +67,8 @@ def build(spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -
     `lazyrich.models.parametrization`; bias (false). Of an odd height or width, pooling leaves out the last row or column. Raises
     ValueError on a value that is not allowed and on inputs that are not images of at least 4x4 pixels.
     """
-    if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < POOLING**2:
-        raise ValueError(
-            f"the inputs have shape {tuple(input_shape)}; a cnn takes images (channels, height, width) of at least "
-            f"{POOLING**2}x{POOLING**2} pixels: choose an image dataset, or the architecture mlp"
-        )
     return CNN(
-        input_shape=(input_shape[0], input_shape[1], input_shape[2]),
+        input_shape=image_shape(input_shape, POOLING**2, "cnn"),
         outputs=outputs,
         width=whole_number(spec, "width"),
         activation=ACTIVATIONS[choice(spec, "activation", ACTIVATIONS, "relu")],

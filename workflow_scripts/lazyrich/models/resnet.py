@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lazyrich.models.activations import ACTIVATIONS
+from lazyrich.models.images import image_shape
 from lazyrich.models.layers import Conv2d, Linear
 from lazyrich.models.parametrization import Parametrization
 from lazyrich.specification import choice, flag, whole_number
@@ -108,14 +109,8 @@ def build(spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -
     out the last row or column. Raises ValueError on a value that is not allowed and on inputs that are not images of at least 4x4
     pixels.
     """
-    smallest = POOLING ** (STAGES - 1)
-    if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < smallest:
-        raise ValueError(
-            f"the inputs have shape {tuple(input_shape)}; a resnet takes images (channels, height, width) of at least "
-            f"{smallest}x{smallest} pixels: choose an image dataset, or the architecture mlp"
-        )
     return ResNet(
-        input_shape=(input_shape[0], input_shape[1], input_shape[2]),
+        input_shape=image_shape(input_shape, POOLING ** (STAGES - 1), "resnet"),
         outputs=outputs,
         width=whole_number(spec, "width"),
         hidden_layers=whole_number(spec, "hidden_layers", 2),

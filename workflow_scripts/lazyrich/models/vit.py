@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from lazyrich.models.activations import ACTIVATIONS
+from lazyrich.models.images import image_shape
 from lazyrich.models.layers import Linear
 from lazyrich.models.parametrization import Parametrization
 from lazyrich.specification import choice, flag, whole_number
@@ -155,12 +156,7 @@ def build(spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -
     `lazyrich.models.parametrization`; bias (false), of all linear layers but the keys. Raises ValueError on a value that is not allowed, on inputs that are not
     images of at least 4x4 pixels, on heads that do not divide the width and on patches that do not divide the image.
     """
-    if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < PATCHES:
-        raise ValueError(
-            f"the inputs have shape {tuple(input_shape)}; a vit takes images (channels, height, width) of at least "
-            f"{PATCHES}x{PATCHES} pixels: choose an image dataset, or the architecture mlp"
-        )
-    channels, rows, columns = input_shape
+    channels, rows, columns = image_shape(input_shape, PATCHES, "vit")
     width, heads = whole_number(spec, "width"), whole_number(spec, "heads", HEADS)
     if width % heads:
         raise ValueError(f"heads is {heads}, which does not divide the width {width}; give a divisor of the width")
